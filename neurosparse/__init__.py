@@ -1,0 +1,56 @@
+"""Train sparse, rewiring spiking networks in snnTorch; run the same spikes in Brian2 and on Lava/Loihi.
+
+Public names are imported on first use (PEP 562): ``import neurosparse`` pulls neither torch nor a simulator.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Network": "neurosparse.core.network",
+    "Population": "neurosparse.core.network",
+    "Input": "neurosparse.core.network",
+    "Projection": "neurosparse.core.projection",
+    "LIF": "neurosparse.core.neurons",
+    "CubaLIF": "neurosparse.core.neurons",
+    "LI": "neurosparse.core.neurons",
+    "Recording": "neurosparse.core.recording",
+    "simulate": "neurosparse.backends",
+    "parity": "neurosparse.analysis.parity",
+    "SparseLinear": "neurosparse.nn.sparse",
+    "SparseSNN": "neurosparse.nn.network",
+    "Recurrent": "neurosparse.nn.network",
+    "readout": "neurosparse.nn.network",
+    "sparsify": "neurosparse.nn.sparse",
+    "DeepR": "neurosparse.rewiring.deep_r",
+    "GlobalDeepR": "neurosparse.rewiring.deep_r",
+    "Static": "neurosparse.rewiring.static",
+}
+_SUBPACKAGES = {
+    "analysis": "neurosparse.analysis",
+    "backends": "neurosparse.backends",
+    "data": "neurosparse.data",
+    "errors": "neurosparse.errors",
+    "losses": "neurosparse.training.losses",
+    "nn": "neurosparse.nn",
+    "rewiring": "neurosparse.rewiring",
+    "training": "neurosparse.training",
+}
+
+__all__ = ["__version__", *sorted([*_PUBLIC, "errors", "losses"])]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _SUBPACKAGES:
+        return importlib.import_module(_SUBPACKAGES[name])
+    raise AttributeError(f"module 'neurosparse' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC, *_SUBPACKAGES})

@@ -1,0 +1,1 @@
+"""Torch-free ground: networks, neurons, recordings, files, names and random streams."""

@@ -1,0 +1,103 @@
+"""One seed, many independent named streams.
+
+``stream(seed, "rewiring")`` and ``stream(seed, "shuffle", epoch)`` never share numbers, on any machine, in any order of creation, so
+adding a consumer of randomness changes nothing for the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosparse.errors import ValidationError
+
+__all__ = ["generator_state", "restore_generator", "sample_distinct", "signs_from_hash", "stream"]
+
+
+def stream(seed: int, *names: str | int) -> np.random.Generator:
+    """Return the generator of the stream called `names` under `seed` (PCG64).
+
+    >>> stream(0, "weights").integers(100) == stream(0, "weights").integers(100)
+    True
+    >>> stream(0, "weights").integers(2**62) == stream(0, "shuffle").integers(2**62)
+    False
+    """
+    return np.random.Generator(np.random.PCG64(_entropy(seed, *names)))
+
+
+def _entropy(seed: int, *names: str | int) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValidationError(f"seed: must be an integer >= 0, got {seed!r}")
+    text = "/".join([str(int(seed)), *(str(name) for name in names)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")
+
+
+def generator_state(generator: np.random.Generator) -> dict[str, Any]:
+    """Return the state of a PCG64 generator as plain integers, for a JSON file (inverse: `restore_generator`)."""
+    state: dict[str, Any] = dict(generator.bit_generator.state)
+    inner = state["state"]
+    return {
+        "bit_generator": state["bit_generator"],
+        # 128-bit integers travel as text: JSON readers in other languages lose digits.
+        "state": str(inner["state"]),
+        "inc": str(inner["inc"]),
+        "has_uint32": int(state["has_uint32"]),
+        "uinteger": int(state["uinteger"]),
+    }
+
+
+def restore_generator(state: dict[str, Any]) -> np.random.Generator:
+    """Return a generator that continues exactly where `generator_state` was taken."""
+    try:
+        if state["bit_generator"] != "PCG64":
+            raise ValidationError(f"generator: expected PCG64, got {state['bit_generator']!r}")
+        bits = np.random.PCG64()
+        bits.state = {
+            "bit_generator": "PCG64",
+            "state": {"state": int(state["state"]), "inc": int(state["inc"])},
+            "has_uint32": int(state["has_uint32"]),
+            "uinteger": int(state["uinteger"]),
+        }
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValidationError(f"generator: not a saved generator state ({error})") from error
+    return np.random.Generator(bits)
+
+
+def sample_distinct(generator: np.random.Generator, population: int, n: int) -> NDArray[np.int64]:
+    """Draw `n` distinct integers from ``range(population)``, uniformly over all subsets, in O(n) memory.
+
+    Returns int64 of shape (n,), sorted. Never allocates anything of size `population` (unlike ``permutation`` and, for some sizes,
+    ``Generator.choice``), so a layer of 60 000 x 60 000 sites costs what its synapses cost.
+    """
+    if not 0 <= n <= population:
+        raise ValidationError(f"n: cannot draw {n} distinct values from {population}")
+    if n > population // 2:  # the complement is the smaller set, and drawing it is the same distribution
+        mask = np.ones(population, dtype=bool)
+        mask[sample_distinct(generator, population, population - n)] = False
+        return np.flatnonzero(mask).astype(np.int64)
+    drawn = np.empty(0, dtype=np.int64)
+    while drawn.size < n:
+        # Keeping the first occurrence of each value, in order of drawing, is sequential rejection: every subset equally likely.
+        missing = n - drawn.size
+        drawn = np.concatenate([drawn, generator.integers(population, size=missing + missing // 4 + 4, dtype=np.int64)])
+        _, first = np.unique(drawn, return_index=True)
+        drawn = drawn[np.sort(first)][:n]
+    return np.sort(drawn)
+
+
+def signs_from_hash(sites: NDArray[np.int64], seed: int, *names: str | int) -> NDArray[np.float32]:
+    """Return the fixed sign, +1 or -1, of each potential synapse `sites` = i * n_source + j.
+
+    A pure function of seed, names and site (splitmix64 finaliser, Steele, Lea and Flood 2014), so that the sign matrix of Bellec et al.
+    2018 needs no memory.
+    """
+    key = np.uint64(_entropy(seed, "signs", *names) & (2**64 - 1))
+    with np.errstate(over="ignore"):
+        z = sites.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + key
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    return np.where(z >> np.uint64(63), np.float32(-1), np.float32(1))

@@ -1,0 +1,66 @@
+"""Argument checks shared by the kernel wrappers: compiled code must never see an array it does not expect."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from neurosparse.errors import ValidationError
+
+INT32_MAX = int(np.iinfo(np.int32).max)
+
+
+def check_array(
+    owner: str,
+    field: str,
+    array: object,
+    dtype: DTypeLike | tuple[DTypeLike, ...],
+    shape: tuple[int | None, ...],
+    *,
+    writable: bool = False,
+) -> None:
+    """Refuse anything but a C-contiguous array of this dtype and shape.
+
+    Parameters
+    ----------
+    owner, field : str
+        Function and argument, for the message.
+    array : object
+        What the caller gave.
+    dtype : dtype or tuple of dtypes
+        Accepted element types, machine byte order.
+    shape : tuple of int or None
+        Expected extents; None accepts any.
+    writable : bool
+        Whether the kernel writes into it.
+
+    Raises
+    ------
+    ValidationError
+        Naming the argument, what it is and what it should be.
+    """
+    wanted = tuple(np.dtype(d) for d in (dtype if isinstance(dtype, tuple) else (dtype,)))
+    names = " or ".join(d.name for d in wanted)
+    if not isinstance(array, np.ndarray):
+        raise ValidationError(
+            f"{owner}.{field}: is a {type(array).__name__}, would have to be a numpy array of dtype {names}"
+        )
+    if array.dtype not in wanted:
+        raise ValidationError(f"{owner}.{field}: has dtype {array.dtype}, would have to be {names}")
+    if array.ndim != len(shape) or any(e is not None and e != s for e, s in zip(shape, array.shape, strict=True)):
+        want = "(" + ", ".join("any" if e is None else str(e) for e in shape) + ("," if len(shape) == 1 else "") + ")"
+        raise ValidationError(f"{owner}.{field}: has shape {array.shape}, would have to be {want}")
+    if not array.flags.c_contiguous:
+        raise ValidationError(f"{owner}.{field}: is not C-contiguous, pass np.ascontiguousarray({field})")
+    if writable and not array.flags.writeable:
+        raise ValidationError(f"{owner}.{field}: is read-only, the kernel writes its result there")
+
+
+def check_size(owner: str, field: str, value: object, *, minimum: int = 0, maximum: int = INT32_MAX) -> int:
+    """Return `value` as an int in [minimum, maximum] or raise a ValidationError that names it."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ValidationError(f"{owner}.{field}: is {value!r}, would have to be an integer")
+    number = int(value)
+    if not minimum <= number <= maximum:
+        raise ValidationError(f"{owner}.{field}: is {number}, would have to be in [{minimum}, {maximum}]")
+    return number
