@@ -132,8 +132,9 @@ class Network:
     Examples
     --------
     >>> import numpy as np
-    >>> net = Network(Input(2), [Population("out", 1, LIF(beta=0.5))], [Projection.from_dense("input", "out", np.float32([[1, 0.5]]))])
-    >>> net
+    >>> from neurosparse import LIF
+    >>> weights = Projection.from_dense("input", "out", np.float32([[1, 0.5]]))
+    >>> Network(Input(2), [Population("out", 1, LIF(beta=0.5))], [weights])
     Network(2->1, 2 synapses, density 1)
     """
 
