@@ -1,0 +1,249 @@
+"""`SparseSNN`: snnTorch modules in, as a user would write them; a torch-free `Network` out, and back."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import snntorch as snn
+import torch
+from torch import Tensor, nn
+
+from neurosparse.core.grid import GridReport
+from neurosparse.core.network import InputKind, Network
+from neurosparse.errors import UnknownNameError, UnsupportedError, ValidationError
+from neurosparse.nn.sparse import SparseLinear
+
+__all__ = ["Layer", "Output", "Recurrent", "SparseSNN", "readout"]
+
+logger = logging.getLogger(__name__)
+
+Connection = SparseLinear | nn.Linear
+Engine = Literal["auto", "fused", "snntorch"]
+
+
+class Recurrent(nn.Module):
+    """A neuron whose own spikes come back one step later through `connection`, added to the current before the neuron sees it.
+
+    This is what `snntorch.RLeaky` is for, with two differences that exactness needs: the complete current is summed first
+    (RLeaky rounds ``(beta * v + input) + recurrent``), and the connection is explicit, so it can be sparse and has no hidden bias.
+
+    Parameters
+    ----------
+    neuron : snntorch.Leaky or snntorch.Synaptic
+    connection : SparseLinear or torch.nn.Linear, n -> n
+    """
+
+    def __init__(self, neuron: nn.Module, connection: Connection) -> None:
+        super().__init__()
+        if not isinstance(connection, (SparseLinear, nn.Linear)):
+            raise ValidationError(f"Recurrent.connection: must be SparseLinear or nn.Linear, got {type(connection).__name__}")
+        if connection.in_features != connection.out_features:
+            raise ValidationError(
+                f"Recurrent.connection: must map n neurons to themselves, got {connection.in_features} -> {connection.out_features}"
+            )
+        self.neuron, self.connection = neuron, connection
+
+
+def readout(beta: float | Tensor = 0.9, *, learn_beta: bool = False) -> snn.Leaky:
+    """Return a leaky integrator as an snnTorch module: no threshold, no reset; its voltage is the output (`LI` in a `Network`).
+
+    Parameters
+    ----------
+    beta : float or tensor (n,)
+        Decay of the voltage per step, in [0, 1].
+    learn_beta : bool
+        Whether training changes it.
+    """
+    return snn.Leaky(beta=beta, threshold=float("inf"), reset_mechanism="none", learn_beta=learn_beta)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One population of a `SparseSNN`: the connection into it, its neuron, and its recurrent connection if it has one."""
+
+    connection: Connection
+    neuron: nn.Module
+    recurrent: Connection | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return self.connection.out_features
+
+
+@dataclass(frozen=True)
+class Output:
+    """What `SparseSNN.forward` returns.
+
+    Attributes
+    ----------
+    spikes, voltages : Tensor, shape (time, batch, n_out)
+        Of the last layer.
+    rates : tuple of Tensor, shape (n,)
+        Spikes per step of every layer's neurons, mean over time and batch, without gradient.
+    layers : tuple of (spikes, voltages)
+        Of every layer, only with ``record=True``.
+    """
+
+    spikes: Tensor
+    voltages: Tensor
+    rates: tuple[Tensor, ...]
+    layers: tuple[tuple[Tensor, Tensor], ...] = field(default=(), repr=False)
+
+
+class SparseSNN(nn.Module):
+    """A feed-forward stack of connections and snnTorch neurons, each population with recurrence if wanted.
+
+    Parameters
+    ----------
+    *modules
+        Alternately a connection (`SparseLinear`, `torch.nn.Linear`) and a neuron (`snntorch.Leaky`, `snntorch.Synaptic`,
+        `Recurrent`, `readout`; `snntorch.RLeaky` and `RSynaptic` are rewritten as `Recurrent`).
+    input : {"spikes", "graded", "analog"}
+        What the network is fed with once it is deployed; see `neurosparse.Input`.
+    engine : {"auto", "fused", "snntorch"}
+        ``snntorch`` runs snnTorch's modules step by step; ``fused`` one kernel per layer over the whole sequence; ``auto`` the
+        fused one wherever a layer allows it.
+    dt : float
+        Duration of a step in seconds; carried into the `Network`, no influence on training.
+    names : iterable of str, optional
+        Names of the populations; by default ``hidden1``, ``hidden2``, ..., ``output``.
+
+    Examples
+    --------
+    >>> net = SparseSNN(SparseLinear(64, 32, density=0.1), snn.Leaky(beta=0.9), SparseLinear(32, 10, density=0.5), readout())
+    >>> net(torch.zeros(5, 2, 64)).voltages.shape
+    torch.Size([5, 2, 10])
+    >>> net.to_network()
+    Network(64->32->10, 365 synapses, density 0.154)
+    """
+
+    def __init__(
+        self,
+        *modules: nn.Module,
+        input: InputKind = "spikes",
+        engine: Engine = "auto",
+        dt: float = 1e-3,
+        names: Iterable[str] | None = None,
+    ) -> None:
+        super().__init__()
+        if engine not in ("auto", "fused", "snntorch"):
+            raise UnknownNameError("SparseSNN.engine", str(engine), ["auto", "fused", "snntorch"])
+        if input not in ("spikes", "graded", "analog"):
+            raise UnknownNameError("SparseSNN.input", str(input), ["spikes", "graded", "analog"])
+        self.input_kind: InputKind = input
+        self.engine, self.dt = engine, dt
+        self.modules_list = nn.ModuleList(_canonical(module) for module in modules)
+        self.names = tuple(names) if names is not None else None
+        self._check()
+
+    def _check(self) -> None:
+        from neurosparse.nn.convert import why_not_expressible
+
+        modules = list(self.modules_list)
+        if not modules or len(modules) % 2:
+            raise ValidationError(f"SparseSNN: needs pairs of a connection and a neuron, got {len(modules)} modules")
+        size = None
+        for i, layer in enumerate(self.layers()):
+            if not isinstance(layer.connection, (SparseLinear, nn.Linear)):
+                raise ValidationError(
+                    f"SparseSNN: module {2 * i} must be a SparseLinear or nn.Linear, got {type(layer.connection).__name__}"
+                )
+            if size is not None and layer.connection.in_features != size:
+                raise ValidationError(f"SparseSNN: module {2 * i} takes {layer.connection.in_features} inputs, the layer before has {size}")
+            if layer.recurrent is not None and layer.recurrent.in_features != layer.n:
+                raise ValidationError(f"SparseSNN: recurrence of module {2 * i + 1} has size {layer.recurrent.in_features}, the layer {layer.n}")
+            reason = why_not_expressible(layer.neuron, layer.n)
+            if reason:
+                raise UnsupportedError(f"SparseSNN: module {2 * i + 1}: {reason}")
+            size = layer.n
+        if self.names is None:
+            self.names = (*(f"hidden{i + 1}" for i in range(len(modules) // 2 - 1)), "output")
+        elif len(self.names) != len(modules) // 2:
+            raise ValidationError(f"SparseSNN.names: {len(self.names)} names for {len(modules) // 2} populations")
+
+    def layers(self) -> list[Layer]:
+        """Return the populations in order."""
+        modules = list(self.modules_list)
+        found = []
+        for connection, neuron in zip(modules[::2], modules[1::2], strict=True):
+            if isinstance(neuron, Recurrent):
+                found.append(Layer(connection, neuron.neuron, neuron.connection))
+            else:
+                found.append(Layer(connection, neuron))
+        return found
+
+    def forward(self, x: Tensor, *, record: bool = False) -> Output:
+        """Run the sequence `x` (time, batch, n_inputs), from rest.
+
+        A constant input given as ``x.expand(time, batch, n)`` (stride 0 over time) costs its first product once.
+        """
+        from neurosparse.nn.stepwise import run_layers
+
+        layers = self.layers()
+        if x.dim() != 3 or x.shape[2] != layers[0].connection.in_features:
+            raise ValidationError(
+                f"SparseSNN: input has shape {tuple(x.shape)}, expected (time, batch, {layers[0].connection.in_features})"
+            )
+        return run_layers(layers, x, engine=self.engine, record=record)
+
+    def to_network(
+        self,
+        *,
+        exact: bool = True,
+        dtype: Literal["auto", "float32", "float64"] = "auto",
+        input: InputKind | None = None,
+    ) -> Network:
+        """Return this network as torch-free data; see `to_network_with_report` for what the exact grid changed."""
+        return self.to_network_with_report(exact=exact, dtype=dtype, input=input)[0]
+
+    def to_network_with_report(
+        self,
+        *,
+        exact: bool = True,
+        dtype: Literal["auto", "float32", "float64"] = "auto",
+        input: InputKind | None = None,
+    ) -> tuple[Network, GridReport | None]:
+        """Return this network as torch-free data, and the report of the exact grid (None with ``exact=False``).
+
+        Parameters
+        ----------
+        exact : bool
+            Round weights and biases to the grid on which every engine gives the same bits (`neurosparse.core.grid`); False keeps
+            them as they are, and engines may then differ.
+        dtype : {"auto", "float32", "float64"}
+            Precision of the deployed arithmetic. ``auto``: float32, or float64 where the row sums leave float32 no exact grid.
+        input : {"spikes", "graded", "analog"}, optional
+            Overrides the kind given at construction.
+        """
+        from neurosparse.nn.convert import to_network
+
+        return to_network(self, exact=exact, dtype=dtype, input_kind=input or self.input_kind)
+
+    @classmethod
+    def from_network(cls, network: Network, *, engine: Engine = "auto", spike_grad: Any = None) -> SparseSNN:
+        """Return the trainable form of `network`, which must be a stack (each population fed by the one before and itself)."""
+        from neurosparse.nn.convert import modules_of
+
+        return cls(*modules_of(network, spike_grad), input=network.input.kind, engine=engine, dt=network.dt, names=network.order)
+
+    def on_grid(self) -> SparseSNN:
+        """Return a copy whose weights and biases lie on the exact grid: what will be deployed, to be evaluated as such."""
+        network = self.to_network()
+        twin = copy.deepcopy(self).to(torch.float64 if network.dtype == "float64" else torch.float32)
+        from neurosparse.nn.convert import load_weights
+
+        load_weights(twin, network)
+        return twin
+
+
+def _canonical(module: nn.Module) -> nn.Module:
+    if isinstance(module, (snn.RLeaky, snn.RSynaptic)):
+        from neurosparse.nn.convert import rewrite_recurrent
+
+        return rewrite_recurrent(module)
+    return module
