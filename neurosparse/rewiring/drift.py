@@ -1,0 +1,68 @@
+"""What happens to live weights after each optimizer step, beside the gradient."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from neurosparse.errors import ValidationError
+from neurosparse.rewiring.layer import SparseLayer
+
+__all__ = ["Drift", "L1Proximal", "Langevin", "temperature_from_code"]
+
+
+class Drift(Protocol):
+    """Changes the live values of a layer in place."""
+
+    def apply(self, layer: SparseLayer, learning_rate: float, generator: np.random.Generator) -> None:
+        """`learning_rate`: of the optimizer group the layer's values are in."""
+
+
+@dataclass(frozen=True)
+class L1Proximal:
+    """Soft threshold ``w <- sign(w) max(|w| - learning_rate * alpha, 0)``: the proximal step of alpha * |w|, with exact zeros."""
+
+    alpha: float
+
+    def __post_init__(self) -> None:
+        if not self.alpha >= 0:
+            raise ValidationError(f"alpha: the strength of L1 must be >= 0, got {self.alpha}")
+
+    def apply(self, layer: SparseLayer, learning_rate: float, generator: np.random.Generator) -> None:
+        """See `Drift`."""
+        if self.alpha:
+            layer.values.copy_(torch.nn.functional.softshrink(layer.values, learning_rate * self.alpha))
+
+
+@dataclass(frozen=True)
+class Langevin:
+    """Gaussian noise ``sqrt(2 * learning_rate * T)`` on every live weight that is not 0; T in the sense of Bellec et al. 2018.
+
+    A newborn that no gradient has moved gets none: noise alone must not decide that a useless synapse lives.
+    """
+
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if not self.temperature >= 0:
+            raise ValidationError(f"temperature: must be >= 0, got {self.temperature}")
+
+    def apply(self, layer: SparseLayer, learning_rate: float, generator: np.random.Generator) -> None:
+        """See `Drift`."""
+        if self.temperature:
+            values = layer.values
+            noise = torch.from_numpy(generator.standard_normal(values.numel())).to(values)
+            values += math.sqrt(2 * learning_rate * self.temperature) * noise * (values != 0)
+
+
+def temperature_from_code(learning_rate: float, sigma: float) -> float:
+    """Return the T for which the paper's noise equals the authors' code, which adds ``learning_rate * N(0, sigma)`` per step.
+
+    >>> temperature_from_code(0.5, 1e-5)
+    2.5e-11
+    """
+    return learning_rate * sigma**2 / 2
