@@ -51,6 +51,7 @@ def run_layer(layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
         spike = spike.to(real)  # snnTorch's surrogates return float32 whatever they are given
         spikes.append(spike)
         voltages.append(state[-1])
+    layer.neuron.reset_mem()  # snnTorch keeps the last state in the module, and with it the whole graph
     if not spikes:
         return x.new_zeros(0, n_samples, layer.n), x.new_zeros(0, n_samples, layer.n)
     return torch.stack(spikes), torch.stack(voltages)

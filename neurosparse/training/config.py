@@ -1,0 +1,168 @@
+"""The configuration of a run: one TOML file, every key checked, the fully resolved form saved beside the result."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ValidationError as SchemaError
+
+from neurosparse.core.neurons import Reset
+from neurosparse.errors import ArtifactError, UnknownNameError, ValidationError
+from neurosparse.training.toml import loads
+
+__all__ = ["DataConfig", "MethodConfig", "NetworkConfig", "RunConfig", "TrainingConfig"]
+
+_Density = Annotated[float, Field(gt=0, le=1)]
+_Decay = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Section):
+    """``[data]``: what is learned and how it becomes spikes."""
+
+    name: str = "digits"
+    root: str | None = None
+    encoding: str = "constant"
+    n_steps: Annotated[int, Field(ge=1, le=100_000)] = 10
+    encoder_options: dict[str, Any] = Field(default_factory=dict)
+
+
+class NetworkConfig(_Section):
+    """``[network]``: a stack of populations; ``density`` is of the whole network, or a list with one value per connection."""
+
+    hidden: list[Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: [128, 64])
+    connections: Literal["sparse", "dense"] = "sparse"
+    density: _Density | list[_Density] = 0.05
+    distribution: Literal["erdos_renyi", "uniform"] = "erdos_renyi"
+    recurrent_density: _Density | None = None
+    neuron: Literal["leaky", "synaptic"] = "leaky"
+    alpha: _Decay = 0.8
+    beta: _Decay = 0.9
+    v_threshold: Annotated[float, Field(gt=0)] = 1.0
+    reset: Reset = "subtract"
+    readout: Literal["voltage", "rate"] = "voltage"
+    readout_beta: _Decay = 0.9
+    gain: Annotated[float, Field(gt=0)] | list[Annotated[float, Field(gt=0)]] = 1.0
+    bias: bool = False
+    surrogate: Literal["atan", "fast_sigmoid", "sigmoid"] = "atan"
+    surrogate_slope: Annotated[float, Field(gt=0)] | None = None
+    dt: Annotated[float, Field(gt=0)] = 1e-3
+
+
+class MethodConfig(BaseModel):
+    """``[method]``: the name of a rewiring method and its hyper-parameters, checked by the method itself."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str = "deep_r"
+
+    def build(self) -> Any:
+        """Return the method object."""
+        from neurosparse.rewiring import METHODS
+
+        cls, options = METHODS.get(self.name), dict(self.model_extra or {})
+        known = [f.name for f in dataclasses.fields(cls)]
+        for option in options:
+            if option not in known:
+                raise UnknownNameError(f"[method] {self.name}", option, known)
+        return cls(**options)
+
+
+class TrainingConfig(_Section):
+    """``[training]``: the optimizer and its schedule. `schedule` acts per step over the whole run."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-2
+    schedule: Literal["cosine", "constant"] = "cosine"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    samples: Annotated[int, Field(ge=1)] | None = None
+    engine: Literal["auto", "fused", "snntorch"] = "auto"
+
+
+class RunConfig(_Section):
+    """A whole run."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    data: DataConfig = Field(default_factory=DataConfig)
+    network: NetworkConfig = Field(default_factory=NetworkConfig)
+    method: MethodConfig = Field(default_factory=MethodConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RunConfig:
+        n = len(self.network.hidden) + 1
+        for key in ("density", "gain"):
+            value = getattr(self.network, key)
+            if isinstance(value, list) and len(value) != n:
+                raise ValueError(f"network.{key}: {len(value)} values for {n} connections")
+        if self.network.connections == "dense" and self.method.name != "static":
+            raise ValueError(f"method.name: {self.method.name!r} rewires sparse connections; a dense network needs 'static'")
+        return self
+
+    @classmethod
+    def load(cls, source: str | Path | Mapping[str, Any]) -> RunConfig:
+        """Return the configuration in a TOML file, or in a mapping of the same shape.
+
+        Raises `ArtifactError` if there is no readable file, `ValidationError` for a wrong key (with the near miss) or value.
+        """
+        label = "config"
+        if isinstance(source, Mapping):
+            content = dict(source)
+        else:
+            label = str(source)
+            try:
+                content = loads(Path(source).read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                raise ArtifactError(f"{source}: cannot be read as a configuration ({error})") from error
+            except ValueError as error:
+                raise ArtifactError(f"{source}: is not TOML ({error})") from error
+        try:
+            config = cls.model_validate(content)
+        except SchemaError as error:
+            raise ValidationError("\n".join(f"{label}: {_explain(entry)}" for entry in error.errors())) from error
+        config.method.build()
+        return config
+
+    def to_toml(self) -> str:
+        """Return the fully resolved configuration as TOML; ``RunConfig.load`` of it gives this object again."""
+        return tomli_w.dumps(_without_none(self.model_dump()))
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "": RunConfig,
+    "data": DataConfig,
+    "network": NetworkConfig,
+    "method": MethodConfig,
+    "training": TrainingConfig,
+}
+
+
+def _explain(entry: Any) -> str:
+    where = ".".join(str(part) for part in entry["loc"])
+    if entry["type"] == "extra_forbidden":
+        section, _, key = where.rpartition(".")
+        known = list(_SECTIONS.get(section, RunConfig).model_fields)
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        elsewhere = [name for name, model in _SECTIONS.items() if name and key in model.model_fields and name != section]
+        hint = f" Did you mean {near[0]!r}?" if near else f" It belongs into [{elsewhere[0]}]." if elsewhere else ""
+        return f"{where}: unknown key.{hint} Known: {', '.join(known)}"
+    if entry["type"] == "value_error":
+        return str(entry["ctx"]["error"])
+    return f"{where}: {entry['msg']}, got {entry['input']!r}"
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value

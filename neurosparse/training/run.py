@@ -1,0 +1,151 @@
+"""A run directory from start to end: train, resume, evaluate.
+
+    config.toml                 fully resolved
+    metrics.jsonl               one line per epoch
+    checkpoint.safetensors      everything needed to go on; manifest.json says what is in the directory
+    network.safetensors         the deployed network, on the exact grid
+    initial_network.safetensors the network before training
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurosparse.core.container import write_atomically
+from neurosparse.core.network import Network
+from neurosparse.errors import ArtifactError, ValidationError
+from neurosparse.nn.network import SparseSNN
+from neurosparse.training.build import build_network, build_optimizer
+from neurosparse.training.checkpoint import load_checkpoint, save_checkpoint, write_manifest
+from neurosparse.training.config import RunConfig
+from neurosparse.training.inputs import SplitName, dataset_of, encoder_of, load_inputs, split_of
+from neurosparse.training.trainer import EpochMetrics, Trainer, accuracy
+
+__all__ = ["RunResult", "evaluate", "read_metrics", "resume", "train"]
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT, NETWORK, INITIAL, METRICS, CONFIG = (
+    "checkpoint.safetensors",
+    "network.safetensors",
+    "initial_network.safetensors",
+    "metrics.jsonl",
+    "config.toml",
+)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: its directory, the deployed network, and the metrics of all epochs."""
+
+    path: Path
+    network: Network
+    metrics: list[dict[str, Any]]
+
+
+def train(
+    config: RunConfig | str | Path,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    on_epoch: Callable[[EpochMetrics], None] | None = None,
+    on_batch: Callable[[int, int], None] | None = None,
+) -> RunResult:
+    """Train as `config` says and write everything into `out`.
+
+    Parameters
+    ----------
+    config : RunConfig or path of a TOML file
+    out : path
+        The run directory; must be new or empty unless `resume`.
+    resume : bool
+        Continue from the last checkpoint in `out`; the result is bit for bit that of an uninterrupted run.
+    on_epoch, on_batch : callables
+        Told of progress: the metrics of each epoch; batches done and batches in this epoch.
+    """
+    config = config if isinstance(config, RunConfig) else RunConfig.load(config)
+    out = Path(out)
+    if not resume and out.is_dir() and any(out.iterdir()):
+        raise ValidationError(f"out: {out} is not empty; choose a new directory, or continue the run there with --resume {out}")
+    dataset = dataset_of(config)
+    model = build_network(config, dataset.n_features, dataset.n_classes)
+    optimizer = build_optimizer(config.training, model)
+    rewirer = config.method.build().attach(model, optimizer, seed=config.seed) if _has_sparse(config) else None
+    train_split = split_of(dataset, "train", config.training.samples)
+    trainer = Trainer(config, model, optimizer, rewirer, encoder_of(config), train_split, dataset.validation)
+
+    text = config.to_toml()
+    if resume and (out / CHECKPOINT).exists():
+        state: dict[str, Any] = dict(model=model, optimizer=optimizer, rewirer=rewirer, config=text)
+        trainer.progress = load_checkpoint(out / CHECKPOINT, **state)
+    else:
+        write_atomically(out / CONFIG, text.encode())
+        model.to_network().save(out / INITIAL)
+    # Metrics may be one epoch ahead of the checkpoint if the run died between the two; that epoch is trained again.
+    metrics = [line for line in read_metrics(out) if line["epoch"] <= trainer.progress.epoch]
+    for epoch in trainer.epochs(on_batch):
+        metrics.append(epoch.to_dict())
+        write_atomically(out / METRICS, "".join(json.dumps(line) + "\n" for line in metrics).encode())
+        model.to_network().save(out / NETWORK)
+        save_checkpoint(out / CHECKPOINT, model=model, optimizer=optimizer, rewirer=rewirer, progress=trainer.progress, config=text)
+        if on_epoch is not None:
+            on_epoch(epoch)
+    write_manifest(out, trainer.progress)
+    return RunResult(out, Network.load(out / NETWORK), metrics)
+
+
+def resume(run: str | Path, **callbacks: Any) -> RunResult:
+    """Continue the run in directory `run` from its last checkpoint; see `train`."""
+    run = Path(run)
+    if not (run / CONFIG).is_file():
+        raise ArtifactError(f"{run}: is no run directory, it has no {CONFIG}; start one with: neurosparse train CONFIG --out {run}")
+    return train(run / CONFIG, run, resume=True, **callbacks)
+
+
+def evaluate(run: str | Path, split: SplitName = "test", samples: int | None = None) -> dict[str, Any]:
+    """Return the accuracy of the deployed network of `run` on a split, with what is needed to read the number.
+
+    Runs in torch; ``simulate`` runs the same network in any other engine, with the same spikes.
+    """
+    run = Path(run)
+    config = RunConfig.load(run / CONFIG)
+    network = Network.load(run / NETWORK)
+    inputs, labels = load_inputs(run, split, samples)
+    model = SparseSNN.from_network(network, engine=config.training.engine)
+    return {
+        "accuracy": accuracy(model, inputs, labels, config.network.readout),
+        "split": split,
+        "samples": int(np.size(labels)),
+        "n_steps": config.data.n_steps,
+        "synapses": network.n_synapses,
+        "density": network.density,
+        "dtype": str(network.dtype),
+    }
+
+
+def read_metrics(run: str | Path) -> list[dict[str, Any]]:
+    """Return the lines of ``metrics.jsonl``, empty if there is none; `ArtifactError` if one is no JSON object with an epoch."""
+    path = Path(run) / METRICS
+    if not path.is_file():
+        return []
+    lines = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ArtifactError(f"{path}: line {number} is not JSON ({error})") from error
+        if not isinstance(entry, dict) or not isinstance(entry.get("epoch"), int):
+            raise ArtifactError(f"{path}: line {number} is no epoch's metrics")
+        lines.append(entry)
+    return lines
+
+
+def _has_sparse(config: RunConfig) -> bool:
+    return config.network.connections == "sparse" or config.network.recurrent_density is not None
