@@ -1,1 +1,4 @@
-"""Training by configuration file: what ``neurosparse train`` runs. Nobody is forced into it; see the README for a plain loop."""
+"""Training by configuration file: what ``neurosparse train`` runs.
+
+Nobody is forced into it; the README has the plain loop.
+"""

@@ -33,7 +33,9 @@ def build_network(config: RunConfig, n_inputs: int, n_classes: int) -> SparseSNN
             modules.append(_dense(n_source, n_target, settings.bias, gains[i], generator))
         else:
             modules.append(
-                SparseLinear(n_source, n_target, n_synapses=count, bias=settings.bias, gain=gains[i], generator=generator)
+                SparseLinear(
+                    n_source, n_target, n_synapses=count, bias=settings.bias, gain=gains[i], generator=generator
+                )
             )
         last = i == len(shapes) - 1
         neuron = readout(settings.readout_beta) if last and settings.readout == "voltage" else _neuron(settings)
@@ -46,13 +48,13 @@ def build_network(config: RunConfig, n_inputs: int, n_classes: int) -> SparseSNN
 
 def _neuron(settings: NetworkConfig) -> nn.Module:
     slope = {} if settings.surrogate_slope is None else _slope(settings)
-    options: dict[str, Any] = dict(
-        beta=settings.beta,
-        threshold=settings.v_threshold,
-        reset_mechanism=settings.reset,
-        reset_delay=settings.reset != "zero",
-        spike_grad=getattr(snn.surrogate, settings.surrogate)(**slope),
-    )
+    options: dict[str, Any] = {
+        "beta": settings.beta,
+        "threshold": settings.v_threshold,
+        "reset_mechanism": settings.reset,
+        "reset_delay": settings.reset != "zero",
+        "spike_grad": getattr(snn.surrogate, settings.surrogate)(**slope),
+    }
     return snn.Synaptic(alpha=settings.alpha, **options) if settings.neuron == "synaptic" else snn.Leaky(**options)
 
 
@@ -61,7 +63,7 @@ def _slope(settings: NetworkConfig) -> dict[str, float]:
 
 
 def _dense(n_source: int, n_target: int, bias: bool, gain: float, generator: Any) -> nn.Linear:
-    """A dense connection that starts from the same distribution as a sparse one, so that comparisons compare sparsity."""
+    """A dense connection that starts as a sparse one does, so that comparisons compare sparsity."""
     layer = nn.Linear(n_source, n_target, bias=bias)
     weights = generator.standard_normal((n_target, n_source)) * gain / math.sqrt(n_source)
     layer.weight.data = torch.from_numpy(weights).to(layer.weight.dtype)
@@ -79,7 +81,10 @@ def build_optimizer(settings: TrainingConfig, model: nn.Module) -> torch.optim.O
 
 
 def learning_rate_at(settings: TrainingConfig, step: int, n_steps: int) -> float:
-    """Return the learning rate of optimizer step `step` (0, 1, ...) of `n_steps`: a function of the step, so a resumed run needs no state."""
+    """Return the learning rate of optimizer step `step` (0, 1, ...) of `n_steps`.
+
+    A function of the step alone, so that a resumed run needs no state for it.
+    """
     if settings.schedule == "constant":
         return settings.learning_rate
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / n_steps))

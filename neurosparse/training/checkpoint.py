@@ -1,6 +1,6 @@
 """Everything needed to go on bit for bit, in one file written atomically.
 
-Random streams that are functions of (seed, epoch, batch) need no state; what has some, the rewirer's generator, is in here.
+Random streams that are functions of (seed, epoch, batch) need no state; what has some, the rewirer's generator, is here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from neurosparse.core.container import read_container, write_atomically, write_c
 from neurosparse.errors import ArtifactError
 from neurosparse.rewiring.base import Rewirer
 
-__all__ = ["CHECKPOINT_VERSION", "Progress", "load_checkpoint", "save_checkpoint", "write_manifest"]
+__all__ = ["CHECKPOINT_VERSION", "Progress", "load_checkpoint", "load_weights", "save_checkpoint", "write_manifest"]
 
 CHECKPOINT_VERSION = 1
 
@@ -34,7 +34,13 @@ class Progress:
 
 
 def save_checkpoint(
-    path: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, rewirer: Rewirer | None, progress: Progress, config: str
+    path: Path,
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rewirer: Rewirer | None,
+    progress: Progress,
+    config: str,
 ) -> None:
     """Write the whole state of a run; `config` is its resolved TOML, by which a resume recognises its own run."""
     tensors = {f"model.{name}": _numpy(value) for name, value in model.state_dict().items()}
@@ -53,13 +59,17 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, rewirer: Rewirer | None, config: str
 ) -> Progress:
-    """Put the state in `path` into freshly built objects and return how far it goes. Raises `ArtifactError`, touching nothing."""
+    """Put the state in `path` into freshly built objects; return how far it goes. Raises `ArtifactError`."""
     container = read_container(path, kind="checkpoint", version=CHECKPOINT_VERSION)
     header = container.header
     if header.get("config") != config:
-        raise ArtifactError(f"{path}: was written by a run with another configuration; resume with that run's own config.toml")
+        raise ArtifactError(
+            f"{path}: was written by a run with another configuration; resume with that run's own config.toml"
+        )
     if (header.get("rewirer") is None) != (rewirer is None):
-        raise ArtifactError(f"{path}: has {'no ' if header.get('rewirer') is None else ''}rewiring state, this run expects otherwise")
+        raise ArtifactError(
+            f"{path}: has {'no ' if header.get('rewirer') is None else ''}rewiring state, this run expects otherwise"
+        )
     groups: dict[str, dict[str, np.ndarray[Any, Any]]] = {"model": {}, "optimizer": {}, "rewirer": {}}
     for name in container.names():
         group, _, rest = name.partition(".")
@@ -77,6 +87,16 @@ def load_checkpoint(
         return Progress(int(header["epoch"]), int(header["step"]))
     except (RuntimeError, KeyError, IndexError, ValueError, TypeError) as error:
         raise ArtifactError(f"{path}: does not fit this run ({error})") from error
+
+
+def load_weights(path: Path, model: nn.Module) -> None:
+    """Put only the model of a checkpoint into `model`."""
+    container = read_container(path, kind="checkpoint", version=CHECKPOINT_VERSION)
+    names = [name for name in container.names() if name.startswith("model.")]
+    try:
+        model.load_state_dict({name.removeprefix("model."): torch.from_numpy(container.tensor(name)) for name in names})
+    except (RuntimeError, ValueError) as error:
+        raise ArtifactError(f"{path}: does not fit this network ({error})") from error
 
 
 def write_manifest(run: Path, progress: Progress) -> None:

@@ -37,7 +37,7 @@ class DataConfig(_Section):
 
 
 class NetworkConfig(_Section):
-    """``[network]``: a stack of populations; ``density`` is of the whole network, or a list with one value per connection."""
+    """``[network]``: a stack of populations; ``density`` of the whole network, or a list of one per connection."""
 
     hidden: list[Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: [128, 64])
     connections: Literal["sparse", "dense"] = "sparse"
@@ -107,14 +107,17 @@ class RunConfig(_Section):
             if isinstance(value, list) and len(value) != n:
                 raise ValueError(f"network.{key}: {len(value)} values for {n} connections")
         if self.network.connections == "dense" and self.method.name != "static":
-            raise ValueError(f"method.name: {self.method.name!r} rewires sparse connections; a dense network needs 'static'")
+            raise ValueError(
+                f"method.name: {self.method.name!r} rewires sparse connections; a dense network needs 'static'"
+            )
         return self
 
     @classmethod
     def load(cls, source: str | Path | Mapping[str, Any]) -> RunConfig:
         """Return the configuration in a TOML file, or in a mapping of the same shape.
 
-        Raises `ArtifactError` if there is no readable file, `ValidationError` for a wrong key (with the near miss) or value.
+        Raises `ArtifactError` if there is no readable file, `ValidationError` for a wrong key (with the near
+        miss) or value.
         """
         label = "config"
         if isinstance(source, Mapping):
@@ -154,7 +157,9 @@ def _explain(entry: Any) -> str:
         section, _, key = where.rpartition(".")
         known = list(_SECTIONS.get(section, RunConfig).model_fields)
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        elsewhere = [name for name, model in _SECTIONS.items() if name and key in model.model_fields and name != section]
+        elsewhere = [
+            name for name, model in _SECTIONS.items() if name and key in model.model_fields and name != section
+        ]
         hint = f" Did you mean {near[0]!r}?" if near else f" It belongs into [{elsewhere[0]}]." if elsewhere else ""
         return f"{where}: unknown key.{hint} Known: {', '.join(known)}"
     if entry["type"] == "value_error":

@@ -1,4 +1,7 @@
-"""Losses on the output of a spiking network; each takes an `Output` (or anything with ``spikes`` and ``voltages``) and labels (batch,)."""
+"""Losses on the output of a spiking network.
+
+Each takes an `Output`, or anything with ``spikes`` and ``voltages`` (time, batch, n), and labels (batch,).
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ LOSSES = {"rate": rate_cross_entropy, "voltage": voltage_cross_entropy}
 
 
 def decisions(output: _HasTraces, read: str) -> Tensor:
-    """Return the class each sample is read as (batch,): largest mean voltage, or largest spike count; ties go to the lower index.
+    """Return the class each sample is read as (batch,): largest mean voltage, or spike count; ties go to the lower.
 
     The same rule as `Recording.decisions`, so that an accuracy is the same number whichever engine ran.
     """

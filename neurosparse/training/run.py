@@ -1,10 +1,10 @@
 """A run directory from start to end: train, resume, evaluate.
 
-    config.toml                 fully resolved
-    metrics.jsonl               one line per epoch
-    checkpoint.safetensors      everything needed to go on; manifest.json says what is in the directory
-    network.safetensors         the deployed network, on the exact grid
-    initial_network.safetensors the network before training
+config.toml                 fully resolved
+metrics.jsonl               one line per epoch
+checkpoint.safetensors      everything needed to go on; manifest.json says what is in the directory
+network.safetensors         the deployed network, on the exact grid
+initial_network.safetensors the network before training
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from neurosparse.core.network import Network
 from neurosparse.errors import ArtifactError, ValidationError
 from neurosparse.nn.network import SparseSNN
 from neurosparse.training.build import build_network, build_optimizer
-from neurosparse.training.checkpoint import load_checkpoint, save_checkpoint, write_manifest
+from neurosparse.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, write_manifest
 from neurosparse.training.config import RunConfig
 from neurosparse.training.inputs import SplitName, dataset_of, encoder_of, load_inputs, split_of
 from neurosparse.training.trainer import EpochMetrics, Trainer, accuracy
 
-__all__ = ["RunResult", "evaluate", "read_metrics", "resume", "train"]
+__all__ = ["RunResult", "evaluate", "load_model", "read_metrics", "resume", "train"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,9 @@ def train(
     config = config if isinstance(config, RunConfig) else RunConfig.load(config)
     out = Path(out)
     if not resume and out.is_dir() and any(out.iterdir()):
-        raise ValidationError(f"out: {out} is not empty; choose a new directory, or continue the run there with --resume {out}")
+        raise ValidationError(
+            f"out: {out} is not empty; choose a new directory, or continue the run there with --resume {out}"
+        )
     dataset = dataset_of(config)
     model = build_network(config, dataset.n_features, dataset.n_classes)
     optimizer = build_optimizer(config.training, model)
@@ -83,7 +85,7 @@ def train(
 
     text = config.to_toml()
     if resume and (out / CHECKPOINT).exists():
-        state: dict[str, Any] = dict(model=model, optimizer=optimizer, rewirer=rewirer, config=text)
+        state: dict[str, Any] = {"model": model, "optimizer": optimizer, "rewirer": rewirer, "config": text}
         trainer.progress = load_checkpoint(out / CHECKPOINT, **state)
     else:
         write_atomically(out / CONFIG, text.encode())
@@ -94,7 +96,9 @@ def train(
         metrics.append(epoch.to_dict())
         write_atomically(out / METRICS, "".join(json.dumps(line) + "\n" for line in metrics).encode())
         model.to_network().save(out / NETWORK)
-        save_checkpoint(out / CHECKPOINT, model=model, optimizer=optimizer, rewirer=rewirer, progress=trainer.progress, config=text)
+        save_checkpoint(
+            out / CHECKPOINT, model=model, optimizer=optimizer, rewirer=rewirer, progress=trainer.progress, config=text
+        )
         if on_epoch is not None:
             on_epoch(epoch)
     write_manifest(out, trainer.progress)
@@ -105,8 +109,20 @@ def resume(run: str | Path, **callbacks: Any) -> RunResult:
     """Continue the run in directory `run` from its last checkpoint; see `train`."""
     run = Path(run)
     if not (run / CONFIG).is_file():
-        raise ArtifactError(f"{run}: is no run directory, it has no {CONFIG}; start one with: neurosparse train CONFIG --out {run}")
+        raise ArtifactError(
+            f"{run}: is no run directory, it has no {CONFIG}; start one with: neurosparse train CONFIG --out {run}"
+        )
     return train(run / CONFIG, run, resume=True, **callbacks)
+
+
+def load_model(run: str | Path) -> SparseSNN:
+    """Return the trained network of `run` as torch modules, its weights as the optimizer left them (off the grid)."""
+    run = Path(run)
+    config = RunConfig.load(run / CONFIG)
+    dataset = dataset_of(config)
+    model = build_network(config, dataset.n_features, dataset.n_classes)
+    load_weights(run / CHECKPOINT, model)
+    return model
 
 
 def evaluate(run: str | Path, split: SplitName = "test", samples: int | None = None) -> dict[str, Any]:
@@ -131,7 +147,7 @@ def evaluate(run: str | Path, split: SplitName = "test", samples: int | None = N
 
 
 def read_metrics(run: str | Path) -> list[dict[str, Any]]:
-    """Return the lines of ``metrics.jsonl``, empty if there is none; `ArtifactError` if one is no JSON object with an epoch."""
+    """Return the lines of ``metrics.jsonl``, empty if there is none. Raises `ArtifactError` for a damaged one."""
     path = Path(run) / METRICS
     if not path.is_file():
         return []

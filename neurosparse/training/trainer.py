@@ -33,8 +33,8 @@ __all__ = ["EpochMetrics", "Trainer", "accuracy", "to_tensor"]
 class EpochMetrics:
     """One line of ``metrics.jsonl``.
 
-    `rates`: spikes per step and population, mean over neurons and the epoch's samples. `silent`: neurons that never fired in the epoch.
-    `validation_accuracy` is that of the network on the exact grid: the one that is deployed.
+    `rates`: spikes per step and population, mean over neurons and the epoch's samples. `silent`: neurons that never
+    fired in the epoch. `validation_accuracy`: of the network on the exact grid, the one that is deployed.
     """
 
     epoch: int
@@ -178,7 +178,9 @@ def to_tensor(inputs: NDArray[Any]) -> Tensor:
 
 
 @torch.no_grad()
-def accuracy(model: SparseSNN, inputs: NDArray[Any], labels: NDArray[np.int64], read: str, *, batch_size: int = 1000) -> float:
+def accuracy(
+    model: SparseSNN, inputs: NDArray[Any], labels: NDArray[np.int64], read: str, *, batch_size: int = 1000
+) -> float:
     """Return the fraction of samples that `model` reads as their label; `inputs` (time, batch, n)."""
     model.eval()
     correct = 0

@@ -54,7 +54,7 @@ def test_training_learns_and_keeps_the_number_of_synapses(run):
 
 
 def test_the_reported_validation_accuracy_is_that_of_the_deployed_network(run):
-    """The exact grid is applied before the accuracy is measured, so any engine running the saved file gives that number."""
+    """The exact grid is applied before the accuracy is measured, so any engine running the file gives that number."""
     inputs, labels = load_inputs(run.path, "validation")
     recording = ns.simulate(run.network, inputs, backend="reference")
     assert (recording.decisions("output") == labels).mean() == run.metrics[-1]["validation_accuracy"]
