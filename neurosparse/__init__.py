@@ -5,8 +5,8 @@ Public names are imported on first use (PEP 562): ``import neurosparse`` pulls n
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+import importlib as _importlib
+from typing import Any as _Any
 
 __version__ = "0.1.0"
 
@@ -25,7 +25,7 @@ _PUBLIC = {
     "SparseSNN": "neurosparse.nn.network",
     "Recurrent": "neurosparse.nn.network",
     "readout": "neurosparse.nn.network",
-    "sparsify": "neurosparse.nn.sparse",
+    "sparsify": "neurosparse.nn.sparsify",
     "DeepR": "neurosparse.rewiring.deep_r",
     "GlobalDeepR": "neurosparse.rewiring.deep_r",
     "Static": "neurosparse.rewiring.static",
@@ -44,13 +44,13 @@ _SUBPACKAGES = {
 __all__ = ["__version__", *sorted([*_PUBLIC, "errors", "losses"])]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
+        return getattr(_importlib.import_module(_PUBLIC[name]), name)
     if name in _SUBPACKAGES:
-        return importlib.import_module(_SUBPACKAGES[name])
+        return _importlib.import_module(_SUBPACKAGES[name])
     raise AttributeError(f"module 'neurosparse' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC, *_SUBPACKAGES})
+    return sorted({*__all__, *_SUBPACKAGES})

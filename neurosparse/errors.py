@@ -1,12 +1,14 @@
 """Every error this library raises on purpose.
 
-A message reads ``owner.field: what is wrong, what was given, what would be right``. Catch `NeurosparseError` to catch them all.
+A message reads ``owner.field: what is wrong, what was given, what would be right``. Catch `NeurosparseError` to catch
+them all.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class NeurosparseError(Exception):
@@ -22,10 +24,14 @@ class UnknownNameError(NeurosparseError, LookupError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         super().__init__(f"{kind}: {name!r} is not known.{hint} Known: {', '.join(known) or 'none'}")
         self.kind, self.name, self.known = kind, name, known
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # exceptions pickle as type(*args), and args is the finished message: it could not leave a process pool
+        return type(self), (self.kind, self.name, self.known)
 
 
 class UnsupportedError(NeurosparseError, NotImplementedError):
@@ -54,4 +60,4 @@ class SidecarError(NeurosparseError, RuntimeError):
     def __init__(self, message: str, *, output: str = "") -> None:
         tail = output.strip()[-3000:]
         super().__init__(f"{message}\n--- last output of the worker ---\n{tail}" if tail else message)
-        self.output = output
+        self.output = output  # in full; unpickling restores it from __dict__

@@ -1,16 +1,18 @@
 """Networks and recordings as files (the container is in `neurosparse.core.container`).
 
-A network file holds, for every population, one array per parameter, and for every projection ``indptr``, ``indices`` and ``weights``.
-The JSON header names them. Every check of `Network` and `Projection` runs on loading too, so a file cannot smuggle in what the
-constructors refuse.
+A network file holds, for every population, one array per parameter, and for every projection ``indptr``, ``indices``
+and ``weights``. The JSON header names them. Every check of `Network` and `Projection` runs on loading too, so a file
+cannot smuggle in what the constructors refuse.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import ValidationError as SchemaError
 
@@ -19,14 +21,23 @@ from neurosparse.core.network import Input, InputKind, Network, Population
 from neurosparse.core.neurons import LI, NEURON_MODELS
 from neurosparse.core.projection import Projection
 from neurosparse.core.recording import Recording
-from neurosparse.errors import ArtifactError, ValidationError
+from neurosparse.errors import ArtifactError, UnknownNameError, ValidationError
 
 __all__ = ["NETWORK_VERSION", "RECORDING_VERSION", "load_network", "load_recording", "save_network", "save_recording"]
 
 NETWORK_VERSION = 1
 RECORDING_VERSION = 1
 
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_PROJECTION_DTYPES: dict[str, tuple[np.dtype[Any], ...]] = {
+    "indptr": (np.dtype(np.int64),),
+    "indices": (np.dtype(np.int32),),
+    "weights": _FLOATS,
+}
+
 _Count = Annotated[int, Field(ge=1, lt=2**31)]
+_Size = Annotated[int, Field(ge=0)]
+_Duration = Annotated[float, Field(gt=0)]
 
 
 class _Model(BaseModel):
@@ -50,7 +61,7 @@ class _ProjectionHeader(_Model):
 class _NetworkHeader(_Model):
     input_n: _Count
     input_kind: InputKind
-    dt: Annotated[float, Field(gt=0)]
+    dt: _Duration
     populations: list[_PopulationHeader]
     projections: list[_ProjectionHeader]
     grid: dict[str, int] | None = None
@@ -58,111 +69,147 @@ class _NetworkHeader(_Model):
 
 class _RecordingHeader(_Model):
     backend: str
-    dt: Annotated[float, Field(gt=0)]
-    shapes: dict[str, tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]]
+    dt: _Duration
+    shapes: dict[str, Annotated[list[_Size], Field(min_length=3, max_length=3)]]
 
 
 def save_network(network: Network, path: str | Path) -> None:
     """Write `network` to `path`; the same network gives the same bytes."""
-    tensors: dict[str, Any] = {}
+    tensors: dict[str, NDArray[Any]] = {}
     for i, population in enumerate(network.populations):
         for name in population.neuron.parameters:
             tensors[f"populations.{i}.{name}"] = getattr(population.neuron, name)
     for i, projection in enumerate(network.projections):
-        for name in ("indptr", "indices", "weights"):
+        for name in _PROJECTION_DTYPES:
             tensors[f"projections.{i}.{name}"] = getattr(projection, name)
-    header = _NetworkHeader(
-        input_n=network.input.n,
-        input_kind=network.input.kind,
-        dt=float(network.dt),
-        populations=[
-            _PopulationHeader(
-                name=p.name, n=p.n, model=type(p.neuron).__name__, reset=None if isinstance(p.neuron, LI) else p.neuron.reset
-            )
+    header = {
+        "input_n": network.input.n,
+        "input_kind": network.input.kind,
+        "dt": network.dt,
+        "populations": [
+            {
+                "name": p.name,
+                "n": p.n,
+                "model": type(p.neuron).__name__,
+                "reset": None if isinstance(p.neuron, LI) else p.neuron.reset,
+            }
             for p in network.populations
         ],
-        projections=[
-            _ProjectionHeader(source=p.source, target=p.target, n_source=p.n_source, delay=p.delay) for p in network.projections
+        "projections": [
+            {"source": p.source, "target": p.target, "n_source": p.n_source, "delay": p.delay}
+            for p in network.projections
         ],
-        grid=dict(network.grid) if network.grid is not None else None,
-    )
-    write_container(path, kind="network", version=NETWORK_VERSION, header=header.model_dump(), tensors=tensors)
+        "grid": None if network.grid is None else dict(network.grid),
+    }
+    _NetworkHeader.model_validate(header)  # nothing is written that could not be read
+    write_container(path, kind="network", version=NETWORK_VERSION, header=header, tensors=tensors)
 
 
 def load_network(path: str | Path) -> Network:
-    """Read a network. Raises `ArtifactError` for a damaged or foreign file, `ValidationError` for impossible content."""
+    """Read a network. Raises `ArtifactError` for a damaged or foreign file, `ValidationError` for wrong content."""
     container = read_container(path, kind="network", version=NETWORK_VERSION)
     header = _parse(container, _NetworkHeader)
+    expected = {
+        *(f"populations.{i}.{n}" for i, p in enumerate(header.populations) for n in NEURON_MODELS[p.model].parameters),
+        *(f"projections.{i}.{n}" for i in range(len(header.projections)) for n in _PROJECTION_DTYPES),
+    }
+    _refuse_others(container, expected)
     try:
         populations = [_population(container, i, entry) for i, entry in enumerate(header.populations)]
-        projections = [
-            Projection(
-                entry.source,
-                entry.target,
-                *(container.tensor(f"projections.{i}.{name}") for name in ("indptr", "indices", "weights")),
-                entry.n_source,
-                entry.delay,
-            )
-            for i, entry in enumerate(header.projections)
-        ]
+        projections = [_projection(container, i, entry) for i, entry in enumerate(header.projections)]
         return Network(Input(header.input_n, header.input_kind), populations, projections, header.dt, header.grid)
-    except ValidationError as error:
+    except (ValidationError, UnknownNameError) as error:
         raise ValidationError(f"{container.path}: {error}") from error
 
 
 def _population(container: Container, i: int, entry: _PopulationHeader) -> Population:
     model = NEURON_MODELS[entry.model]
-    parameters = {name: container.tensor(f"populations.{i}.{name}") for name in model.parameters}
-    for name, array in parameters.items():
+    arguments: dict[str, Any] = {}
+    for name in model.parameters:
+        array = _typed(container, f"populations.{i}.{name}", _FLOATS)
         if array.shape != (entry.n,):  # before anything is broadcast: a header cannot ask for a large array
             raise ValidationError(f"population {entry.name!r}: {name} has shape {array.shape}, expected ({entry.n},)")
+        arguments[name] = array
     if (entry.reset is None) != (model is LI):
         raise ValidationError(f"population {entry.name!r}: a {entry.model} cannot have reset {entry.reset!r}")
-    reset = {} if entry.reset is None else {"reset": entry.reset}
-    return Population(entry.name, entry.n, model(**parameters, **reset))
+    if entry.reset is not None:
+        arguments["reset"] = entry.reset
+    return Population(entry.name, entry.n, model(**arguments))
+
+
+def _projection(container: Container, i: int, entry: _ProjectionHeader) -> Projection:
+    arrays = {name: _typed(container, f"projections.{i}.{name}", types) for name, types in _PROJECTION_DTYPES.items()}
+    return Projection(entry.source, entry.target, **arrays, n_source=entry.n_source, delay=entry.delay)
 
 
 def save_recording(recording: Recording, path: str | Path) -> None:
-    """Write `recording` to `path`: spikes as bits, voltages as they are."""
-    tensors: dict[str, Any] = {}
+    """Write `recording` to `path`: spikes as bits, voltages as they are, `info` not at all."""
+    tensors: dict[str, NDArray[Any]] = {}
     for name, raster in recording.spikes.items():
         tensors[f"spikes.{name}"] = np.packbits(raster.reshape(-1), bitorder="little")
     for kind in ("voltages", "v_thresholds"):
         for name, array in getattr(recording, kind).items():
             tensors[f"{kind}.{name}"] = array
-    header = _RecordingHeader(
-        backend=recording.backend,
-        dt=float(recording.dt),
-        shapes={name: raster.shape for name, raster in recording.spikes.items()},
-    )
-    write_container(path, kind="recording", version=RECORDING_VERSION, header=header.model_dump(), tensors=tensors)
+    header = {
+        "backend": recording.backend,
+        "dt": recording.dt,
+        "shapes": {name: list(raster.shape) for name, raster in recording.spikes.items()},
+    }
+    _RecordingHeader.model_validate(header)
+    write_container(path, kind="recording", version=RECORDING_VERSION, header=header, tensors=tensors)
 
 
 def load_recording(path: str | Path) -> Recording:
     """Read a recording. Raises `ArtifactError` or `ValidationError`."""
     container = read_container(path, kind="recording", version=RECORDING_VERSION)
     header = _parse(container, _RecordingHeader)
-    spikes = {}
-    for name, shape in header.shapes.items():
-        bits, size = container.tensor(f"spikes.{name}"), int(np.prod([int(n) for n in shape], dtype=object))
-        if bits.dtype != np.uint8 or bits.ndim != 1 or bits.size != (size + 7) // 8:
-            raise ArtifactError(f"{container.path}: spikes of {name!r} hold {bits.size} bytes, shape {shape} needs {(size + 7) // 8}")
-        spikes[name] = np.unpackbits(bits, count=size, bitorder="little").astype(bool).reshape(shape)
+    spikes = {name: _raster(container, name, shape) for name, shape in header.shapes.items()}
     arrays: dict[str, dict[str, Any]] = {"voltages": {}, "v_thresholds": {}}
+    expected = {f"spikes.{name}" for name in spikes}
     for name in container.names():
         kind, _, population = name.partition(".")
         if kind in arrays:
-            arrays[kind][population] = container.tensor(name)
+            arrays[kind][population] = _typed(container, name, _FLOATS)
+            expected.add(name)
+    _refuse_others(container, expected)
     try:
         return Recording(spikes, **arrays, dt=header.dt, backend=header.backend)
     except ValidationError as error:
         raise ValidationError(f"{container.path}: {error}") from error
 
 
+def _raster(container: Container, name: str, shape: list[int]) -> NDArray[np.bool_]:
+    bits, size = container.tensor(f"spikes.{name}"), math.prod(shape)
+    if bits.dtype != np.uint8 or bits.shape != ((size + 7) // 8,):
+        raise ArtifactError(
+            f"{container.path}: spikes of {name!r} are {bits.dtype} {bits.shape}, "
+            f"shape {tuple(shape)} needs uint8 ({(size + 7) // 8},)"
+        )
+    if max(shape) >= 2**31:  # beside an axis of length 0, where no bit is missing
+        raise ArtifactError(f"{container.path}: spikes of {name!r} cannot have shape {tuple(shape)}")
+    return np.unpackbits(bits, count=size, bitorder="little").astype(bool).reshape(shape)
+
+
+def _typed(container: Container, name: str, dtypes: tuple[np.dtype[Any], ...]) -> NDArray[Any]:
+    array = container.tensor(name)
+    if array.dtype not in dtypes:
+        expected = " or ".join(str(dtype) for dtype in dtypes)
+        raise ArtifactError(f"{container.path}: tensor {name!r} has type {array.dtype}, expected {expected}")
+    return array
+
+
+def _refuse_others(container: Container, expected: set[str]) -> None:
+    others = [name for name in container.names() if name not in expected]
+    if others:
+        raise ArtifactError(f"{container.path}: unexpected tensor {others[0]!r}; the header does not mention it")
+
+
 def _parse(container: Container, model: type[Any]) -> Any:
     try:
-        return model.model_validate(container.header, strict=False)
+        return model.model_validate(container.header)
     except SchemaError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ArtifactError(f"{container.path}: header field {where}: {first['msg']}, got {str(first['input'])[:80]!r}") from error
+        raise ArtifactError(
+            f"{container.path}: header field {where}: {first['msg']}, got {str(first['input'])[:80]!r}"
+        ) from error

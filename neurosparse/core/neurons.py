@@ -7,24 +7,25 @@ Per time step, one IEEE operation at a time, from left to right, in the precisio
     CubaLIF:  c = alpha * c + I ;  v = beta * v + c
     LI:       v = beta * v + I                        no threshold: the voltage is the output
 
-    reset "subtract":  v = v - s(t-1) * v_threshold   acts in the step after the spike (snnTorch's default, reset_delay=True)
+    reset "subtract":  v = v - s(t-1) * v_threshold   acts in the step after the spike (snnTorch's reset_delay=True)
     s = v > v_threshold                               strict
     reset "zero":      v = 0 where s                  in the same step
     reset "none":      nothing
 
-These are `snntorch.Leaky` and `snntorch.Synaptic` (Eshraghian et al. 2023) with a delayed subtractive or an immediate zero reset.
-`beta` and `alpha` are the truth; time constants are derived from them.
+These are `snntorch.Leaky` and `snntorch.Synaptic` (Eshraghian et al. 2023) with a delayed subtractive or an immediate
+zero reset. `beta` and `alpha` are the truth; time constants are derived from them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Union, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurosparse.core.checks import check_duration
 from neurosparse.errors import UnknownNameError, ValidationError
 
 __all__ = [
@@ -44,7 +45,7 @@ Reset = Literal["subtract", "zero", "none"]
 State = dict[str, NDArray[Any]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Neuron:
     """What the models share: per-neuron parameters that are scalars or arrays of shape (n,)."""
 
@@ -53,28 +54,22 @@ class _Neuron:
 
     def __post_init__(self) -> None:
         for name in self.parameters:
-            value = np.array(getattr(self, name))
+            label = f"{type(self).__name__}.{name}"
+            try:
+                value = np.array(getattr(self, name))
+            except ValueError as error:
+                raise ValidationError(
+                    f"{label}: must be a number or one number per neuron, got rows of different lengths"
+                ) from error
             if value.dtype.kind not in "fiu" or value.ndim > 1:
                 raise ValidationError(
-                    f"{type(self).__name__}.{name}: must be a number or one number per neuron, "
-                    f"got {value.dtype} of shape {value.shape}"
+                    f"{label}: must be a number or one number per neuron, got {value.dtype} of shape {value.shape}"
                 )
             # integers and Python floats mean what they say in float64; float32 arrays stay float32
             value = value.astype(np.float32 if value.dtype == np.float32 else np.float64)
-            self._check_parameter(name, value)
+            _check_values(label, name, value)
             value.flags.writeable = False
             object.__setattr__(self, name, value)
-
-    def _check_parameter(self, name: str, value: NDArray[Any]) -> None:
-        label = f"{type(self).__name__}.{name}"
-        if np.isnan(value).any() or (name != "v_threshold" and not np.isfinite(value).all()):
-            raise ValidationError(f"{label}: must be finite, got {_first_bad(value, ~np.isfinite(value))}")
-        if name in ("alpha", "beta") and ((value < 0) | (value > 1)).any():
-            bad = _first_bad(value, (value < 0) | (value > 1))
-            raise ValidationError(f"{label}: a decay per step lies in [0, 1], got {bad}")
-        if name == "v_threshold" and not ((value > 0) & np.isfinite(value)).all():
-            bad = _first_bad(value, ~((value > 0) & np.isfinite(value)))
-            raise ValidationError(f"{label}: must be finite and > 0, got {bad}; a neuron without threshold is an LI")
 
     def broadcast(self, n: int, dtype: np.dtype[Any]) -> Any:
         """Return this model with every parameter as an array of shape (n,) and type `dtype`."""
@@ -85,15 +80,21 @@ class _Neuron:
                 raise ValidationError(
                     f"{type(self).__name__}.{name}: has {value.size} values, the population has {n} neurons"
                 )
-            arrays[name] = np.broadcast_to(value, (n,)).astype(dtype)
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and `replace` refuses it
+                arrays[name] = np.broadcast_to(value, (n,)).astype(dtype)
         return dataclasses.replace(self, **arrays)
+
+    def __repr__(self) -> str:
+        values = [f"{name}={_summary(getattr(self, name))}" for name in self.parameters]
+        reset = [f"reset={self.reset!r}"] if isinstance(self, LIF | CubaLIF) else []
+        return f"{type(self).__name__}({', '.join([*values, *reset])})"
 
     def initial_state(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> State:
         """Return the state at rest: zeros of `shape` for every state variable and for the last spikes ``s``."""
         return {name: np.zeros(shape, dtype) for name in (*self.state_names, "s")}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LIF(_Neuron):
     """Leaky integrate-and-fire neuron, ``v = beta * v + I`` (`snntorch.Leaky`).
 
@@ -126,7 +127,7 @@ class LIF(_Neuron):
         return _fire(self, state, self.beta * state["v"] + current)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CubaLIF(_Neuron):
     """LIF neuron with an exponential synaptic current, ``c = alpha * c + I; v = beta * v + c`` (`snntorch.Synaptic`).
 
@@ -157,7 +158,7 @@ class CubaLIF(_Neuron):
         return _fire(self, state, self.beta * state["v"] + state["c"])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LI(_Neuron):
     """Leaky integrator, ``v = beta * v + I``: a read-out without threshold, whose output is its voltage.
 
@@ -181,7 +182,7 @@ class LI(_Neuron):
         return np.zeros(state["v"].shape, dtype=bool)
 
 
-Neuron = Union[LIF, CubaLIF, LI]
+Neuron = LIF | CubaLIF | LI
 NEURON_MODELS: dict[str, type[Neuron]] = {"LIF": LIF, "CubaLIF": CubaLIF, "LI": LI}
 
 
@@ -200,32 +201,59 @@ def _check_reset(neuron: LIF | CubaLIF) -> None:
         raise UnknownNameError(f"{type(neuron).__name__}.reset", str(neuron.reset), get_args(Reset))
 
 
-def _first_bad(value: NDArray[Any], bad: NDArray[np.bool_]) -> str:
-    index = int(np.flatnonzero(bad)[0])
-    return f"{value.reshape(-1)[index]}" + (f" at index {index}" if value.ndim else "")
+def _summary(value: NDArray[Any]) -> str:
+    low, high = value.min(), value.max()
+    return f"{low:.6g}" if low == high else f"{low:.6g}..{high:.6g}"
+
+
+def _check_values(label: str, name: str, value: NDArray[Any]) -> None:
+    if name == "v_threshold":
+        good, rule = np.isfinite(value) & (value > 0), "must be finite and > 0 (a neuron without threshold is an LI)"
+    elif name == "bias":
+        good, rule = np.isfinite(value), "must be finite"
+    else:
+        good, rule = (value >= 0) & (value <= 1), "a decay per step lies in [0, 1]"
+    if not good.all():
+        index = int(np.flatnonzero(~good)[0])
+        where = f" at index {index}" if value.ndim else ""
+        raise ValidationError(f"{label}: {rule}, got {value.reshape(-1)[index]}{where}")
 
 
 def beta_from_tau(tau: ArrayLike, dt: float) -> Any:
-    """Return the decay per step of a time constant, ``exp(-dt / tau)``; `tau` and `dt` in seconds."""
-    return np.exp(-dt / np.asarray(tau, dtype=np.float64))
+    """Return the decay per step of a time constant > 0, ``exp(-dt / tau)``; `tau` and `dt` in seconds."""
+    return np.exp(-check_duration("dt", dt) / _in_range("tau", tau, low=0, low_included=False))
 
 
 def tau_from_beta(beta: ArrayLike, dt: float) -> Any:
     """Return the time constant of a decay per step, ``-dt / ln(beta)`` in seconds (inverse of `beta_from_tau`).
 
+    A decay of 0 has the time constant 0, a decay of 1 an infinite one.
+
     >>> round(float(tau_from_beta(0.9, dt=1e-3)), 6)
     0.009491
     """
     with np.errstate(divide="ignore"):
-        return -dt / np.log(np.asarray(beta, dtype=np.float64))
+        return check_duration("dt", dt) / np.abs(np.log(_in_range("beta", beta, low=0, high=1)))
 
 
 def beta_from_tau_euler(tau: ArrayLike, dt: float) -> Any:
-    """Return the decay per step of a forward-Euler discretisation, ``1 - dt / tau``; `tau` and `dt` in seconds."""
-    return 1.0 - dt / np.asarray(tau, dtype=np.float64)
+    """Return the decay per step of a forward-Euler discretisation, ``1 - dt / tau``; `tau` >= `dt`, in seconds."""
+    return 1.0 - check_duration("dt", dt) / _in_range("tau", tau, low=dt)
 
 
 def tau_from_beta_euler(beta: ArrayLike, dt: float) -> Any:
-    """Return ``dt / (1 - beta)`` in seconds, the time constant that formats assuming Euler steps mean (inverse of the above)."""
+    """Return ``dt / (1 - beta)`` in seconds, the tau of formats that assume Euler steps (inverse of the above)."""
     with np.errstate(divide="ignore"):
-        return dt / (1.0 - np.asarray(beta, dtype=np.float64))
+        return check_duration("dt", dt) / (1.0 - _in_range("beta", beta, low=0, high=1))
+
+
+def _in_range(
+    label: str, values: ArrayLike, *, low: float, high: float = np.inf, low_included: bool = True
+) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    good = (array >= low if low_included else array > low) & (array <= high)
+    if not good.all():
+        raise ValidationError(
+            f"{label}: must lie in {'[' if low_included else '('}{low:g}, {high:g}], got {array[~good].flat[0]}"
+        )
+    return array

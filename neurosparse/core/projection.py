@@ -46,6 +46,9 @@ class Projection:
     delay: int = 0
 
     def __post_init__(self) -> None:
+        for end, name in (("source", self.source), ("target", self.target)):
+            if not isinstance(name, str):
+                raise ValidationError(f"Projection.{end}: must be the name of a population, got {name!r}")
         label = f"Projection {self.source}->{self.target}"
         if isinstance(self.n_source, bool) or not isinstance(self.n_source, (int, np.integer)):
             raise ValidationError(f"{label}.n_source: must be an integer, got {self.n_source!r}")
@@ -53,7 +56,7 @@ class Projection:
             raise ValidationError(f"{label}.n_source: must lie in [1, 2**31), got {self.n_source}")
         delay = self.delay
         if isinstance(delay, bool) or not isinstance(delay, (int, np.integer)) or not 0 <= delay <= MAX_DELAY:
-            raise ValidationError(f"{label}.delay: must be an integer number of steps in [0, {MAX_DELAY}], got {delay!r}")
+            raise ValidationError(f"{label}.delay: must be a whole number of steps in [0, {MAX_DELAY}], got {delay!r}")
         if self.source == self.target and delay == 0:
             raise ValidationError(f"{label}.delay: a recurrent projection needs a delay >= 1 step, got 0")
         indptr, indices, weights = np.asarray(self.indptr), np.asarray(self.indices), np.asarray(self.weights)
@@ -66,20 +69,27 @@ class Projection:
             if array.dtype.kind not in "iu":
                 raise ValidationError(f"{label}.{name}: must be integers, got {array.dtype}")
         _check_csr(label, indptr, indices, weights, int(self.n_source))
-        for name, array, dtype in (
-            ("indptr", indptr, np.int64),
-            ("indices", indices, np.int32),
-            ("weights", weights, weights.dtype),
-        ):
-            frozen = np.array(array, dtype=dtype)
-            frozen.flags.writeable = False
-            object.__setattr__(self, name, frozen)
+        for name, array in (
+            ("indptr", indptr.astype(np.int64)),
+            ("indices", indices.astype(np.int32)),
+            ("weights", weights.copy()),
+        ):  # copies, so that no caller can change what was checked here
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
         object.__setattr__(self, "n_source", int(self.n_source))
         object.__setattr__(self, "delay", int(delay))
 
     @classmethod
     def from_scipy(cls, source: str, target: str, matrix: Any, *, delay: int = 0) -> Projection:
-        """Build from any scipy sparse matrix of shape (n_target, n_source); explicit zeros stay synapses, duplicates are refused."""
+        """Build from a scipy sparse matrix of shape (n_target, n_source).
+
+        Explicit zeros stay synapses; duplicate entries, which scipy would add up, are refused.
+        """
+        shape = np.shape(matrix)
+        if len(shape) != 2:  # before scipy, which makes matrices of vectors in some versions and of numbers in all
+            raise ValidationError(
+                f"Projection {source}->{target}: weights must be (n_target, n_source), got shape {shape}"
+            )
         coo = sp.coo_array(matrix)
         order = np.lexsort((coo.col, coo.row))
         indptr = np.zeros(coo.shape[0] + 1, np.int64)
@@ -89,10 +99,7 @@ class Projection:
     @classmethod
     def from_dense(cls, source: str, target: str, matrix: ArrayLike, *, delay: int = 0) -> Projection:
         """Build from a dense array of shape (n_target, n_source); zeros are no synapses."""
-        dense = np.asarray(matrix)
-        if dense.ndim != 2:
-            raise ValidationError(f"Projection {source}->{target}: weights must be (n_target, n_source), got shape {dense.shape}")
-        return cls.from_scipy(source, target, sp.csr_array(dense), delay=delay)
+        return cls.from_scipy(source, target, np.asarray(matrix), delay=delay)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -114,22 +121,31 @@ class Projection:
         """Target neuron of each synapse, shape (K,)."""
         return np.repeat(np.arange(self.shape[0], dtype=np.int32), np.diff(self.indptr))
 
+    def __repr__(self) -> str:
+        synapses = f"{self.n_synapses:,}".replace(",", " ")
+        delay = f", delay {self.delay}" if self.delay else ""
+        return f"Projection({self.source}->{self.target}, {self.shape}, {synapses} synapses{delay})"
+
     def to_scipy(self) -> sp.csr_array:
         """Return the weights as a `scipy.sparse.csr_array` of shape (n_target, n_source), a copy."""
         return sp.csr_array((self.weights.copy(), self.indices.copy(), self.indptr.copy()), shape=self.shape)
 
 
-def _check_csr(
-    label: str, indptr: NDArray[Any], indices: NDArray[Any], weights: NDArray[Any], n_source: int
-) -> None:
-    if indptr.size < 2 or indptr[0] != 0 or indptr[-1] != indices.size or indices.size != weights.size:
-        ends = f"from {indptr[0]} to {indptr[-1]}" if indptr.size else "empty"
+def _check_csr(label: str, indptr: NDArray[Any], indices: NDArray[Any], weights: NDArray[Any], n_source: int) -> None:
+    if not 2 <= indptr.size <= 2**31:
+        raise ValidationError(f"{label}.indptr: needs n_target + 1 >= 2 row pointers, got {indptr.size}")
+    if indices.size != weights.size:
         raise ValidationError(
-            f"{label}.indptr: must run from 0 to the number of synapses, got {ends} with {indices.size} indices and {weights.size} weights"
+            f"{label}.weights: needs one weight per index, got {weights.size} weights and {indices.size} indices"
         )
-    counts = np.diff(indptr.astype(np.int64))
-    if (counts < 0).any():
-        raise ValidationError(f"{label}.indptr: must not decrease, it does after row {int(np.flatnonzero(counts < 0)[0])}")
+    if indptr[0] != 0 or indptr[-1] != indices.size:
+        raise ValidationError(
+            f"{label}.indptr: must run from 0 to the number of synapses, {indices.size}, "
+            f"got {indptr[0]} to {indptr[-1]}"
+        )
+    falls = np.flatnonzero(indptr[1:] < indptr[:-1])
+    if falls.size:
+        raise ValidationError(f"{label}.indptr: must not decrease, it does in row {falls[0]}")
     if indices.size:
         low, high = int(indices.min()), int(indices.max())
         if low < 0 or high >= n_source:
@@ -142,7 +158,8 @@ def _check_csr(
             row = int(np.searchsorted(indptr, k, side="right")) - 1
             what = "a duplicate synapse" if steps[k] == 0 else "unsorted indices"
             raise ValidationError(
-                f"{label}.indices: {what} in row {row}, {indices[k]} then {indices[k + 1]}; indices must increase within a row"
+                f"{label}.indices: {what} in row {row}, {indices[k]} then {indices[k + 1]}; "
+                "indices must increase within a row"
             )
     if not np.isfinite(weights).all():
         k = int(np.flatnonzero(~np.isfinite(weights))[0])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosparse.core.checks import check_duration
 from neurosparse.errors import UnknownNameError, ValidationError
 
 if TYPE_CHECKING:
@@ -36,13 +37,21 @@ class Recording:
     voltages : mapping of population name to float array, shape (time, batch, n)
         The voltage at the end of the step: after a "zero" reset, before a (delayed) "subtract" reset.
     v_thresholds : mapping of population name to float array, shape (n,)
-        Thresholds of the populations that have one; gives the margin of a difference.
+        Thresholds of the populations that have one: the margin of a difference, and what tells an `LI` read-out.
     dt : float
         Duration of a step in seconds.
     backend : str
         Which engine ran.
     info : mapping
         What the engine has to say beyond that (seconds, events, ...); not saved.
+
+    Examples
+    --------
+    >>> raster = np.zeros((4, 1, 2), dtype=bool)
+    >>> raster[1:3, 0, 1] = True
+    >>> recording = Recording({"out": raster})
+    >>> recording.firing_rates("out"), recording.decisions("out")
+    (array([0. , 0.5]), array([1]))
     """
 
     spikes: Mapping[str, NDArray[np.bool_]]
@@ -53,14 +62,21 @@ class Recording:
     info: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        steps = set()
-        for kind, arrays in (("spikes", self.spikes), ("voltages", self.voltages)):
-            for name, array in arrays.items():
-                if array.ndim != 3:
-                    raise ValidationError(f"Recording.{kind}[{name!r}]: must be (time, batch, n), got shape {array.shape}")
+        object.__setattr__(self, "dt", check_duration("Recording.dt", self.dt))
+        sizes: dict[str, int] = {}
+        for kind, n_axes in (("spikes", 3), ("voltages", 3), ("v_thresholds", 1)):
+            for name, array in getattr(self, kind).items():
+                label = f"Recording.{kind}[{name!r}]"
+                expected = "(time, batch, n)" if n_axes == 3 else "(n,)"
+                if not isinstance(array, np.ndarray) or array.ndim != n_axes:
+                    raise ValidationError(f"{label}: must be an array {expected}, got shape {np.shape(array)}")
                 if kind == "spikes" and array.dtype != bool:
-                    raise ValidationError(f"Recording.spikes[{name!r}]: must be booleans, got {array.dtype}")
-                steps.add(array.shape[:2])
+                    raise ValidationError(f"{label}: must be booleans, got {array.dtype}")
+                if kind != "spikes" and array.dtype.kind != "f":
+                    raise ValidationError(f"{label}: must be floats, got {array.dtype}")
+                if sizes.setdefault(name, array.shape[-1]) != array.shape[-1]:
+                    raise ValidationError(f"{label}: has {array.shape[-1]} neurons, its other arrays {sizes[name]}")
+        steps = {array.shape[:2] for array in (*self.spikes.values(), *self.voltages.values())}
         if len(steps) > 1:
             raise ValidationError(f"Recording: all populations must share (time, batch), got {sorted(steps)}")
 
@@ -86,34 +102,40 @@ class Recording:
         return sum(int(np.count_nonzero(raster)) for raster in self.spikes.values())
 
     def events(self, population: str) -> Events:
-        """Return the spikes of `population` as a list."""
-        if population not in self.spikes:
-            raise UnknownNameError("Recording.spikes", population, self.spikes)
-        return Events(*(index.astype(np.int64) for index in np.nonzero(self.spikes[population])))
+        """Return the spikes of `population` as a list (inverse: `events_to_raster`)."""
+        return Events(*(index.astype(np.int64) for index in np.nonzero(self._raster(population))))
 
     def firing_rates(self, population: str) -> NDArray[np.float64]:
         """Return spikes per step of each neuron, mean over time and batch, shape (n,); divide by `dt` for Hz."""
-        if population not in self.spikes:
-            raise UnknownNameError("Recording.spikes", population, self.spikes)
-        return self.spikes[population].mean(axis=(0, 1))
+        raster = self._raster(population)
+        if not self.n_steps * self.n_samples:
+            raise ValidationError(
+                f"Recording.firing_rates: {self.n_steps} steps x {self.n_samples} samples have no mean"
+            )
+        return np.asarray(raster.mean(axis=(0, 1), dtype=np.float64))
 
     def decisions(self, population: str) -> NDArray[np.int64]:
         """Return the class each sample is read as from `population`, shape (batch,).
 
-        By the mean voltage where `population` recorded no spikes at all (an `LI` read-out), else by the spike count; ties go to the
-        lower index.
+        By the mean voltage where `population` has no threshold and never spikes (an `LI` read-out), else by the number
+        of spikes. Ties go to the lower index.
         """
         raster, voltage = self.spikes.get(population), self.voltages.get(population)
-        if voltage is not None and (raster is None or population not in self.v_thresholds):
-            # float64 sums over at most a few thousand float32 steps are exact to far below any difference of interest
+        silent = raster is None or (population not in self.v_thresholds and not raster.any())
+        if voltage is not None and silent:
+            # float64 sums over a few thousand float32 steps err far below any difference of interest
             return voltage.sum(axis=0, dtype=np.float64).argmax(axis=1)
-        if raster is None:
+        return self._raster(population).sum(axis=0).argmax(axis=1)
+
+    def _raster(self, population: str) -> NDArray[np.bool_]:
+        if population not in self.spikes:
             raise UnknownNameError("Recording.spikes", population, self.spikes)
-        return raster.sum(axis=0).argmax(axis=1)
+        return self.spikes[population]
 
     def __repr__(self) -> str:
         names = ", ".join(self.spikes) or ", ".join(self.voltages)
-        return f"Recording({self.backend or 'unnamed'}: {names}; {self.n_steps} steps x {self.n_samples} samples, {self.n_spikes} spikes)"
+        size = f"{self.n_steps} steps x {self.n_samples} samples"
+        return f"Recording({self.backend or 'unnamed'}: {names}; {size}, {self.n_spikes} spikes)"
 
     def save(self, path: str | Path) -> None:
         """Write this recording to one ``.safetensors`` file, atomically."""
@@ -130,10 +152,19 @@ class Recording:
 
 
 def events_to_raster(events: Events, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
-    """Return the raster (time, batch, n) of `shape` with the given events (inverse of `Recording.events`)."""
-    raster = np.zeros(shape, dtype=bool)
-    for name, values, size in zip(("steps", "samples", "neurons"), vars(events).values(), shape):
-        if len(values) and not (0 <= values.min() and values.max() < size):
+    """Return the raster (time, batch, n) of `shape` with the given events (inverse of `Recording.events`).
+
+    Raises `ValidationError` for an event outside `shape`, and for lists of different lengths.
+    """
+    fields = {name: np.asarray(getattr(events, name)) for name in ("steps", "samples", "neurons")}
+    lengths = {name: values.shape for name, values in fields.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValidationError(f"Events: the three lists must be equally long, got {lengths}")
+    for (name, values), size in zip(fields.items(), shape, strict=True):
+        if values.size and values.dtype.kind not in "iu":
+            raise ValidationError(f"Events.{name}: must be integers, got {values.dtype}")
+        if values.size and (values.min() < 0 or values.max() >= size):
             raise ValidationError(f"Events.{name}: must lie in [0, {size}), got {values.min()} to {values.max()}")
-    raster[events.steps, events.samples, events.neurons] = True
+    raster = np.zeros(shape, dtype=bool)
+    raster[tuple(values.astype(np.int64) for values in fields.values())] = True
     return raster

@@ -1,0 +1,1 @@
+"""Deployment: chips as data, quantised networks, placement and utilization; torch-free."""
