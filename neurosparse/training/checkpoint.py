@@ -1,6 +1,6 @@
 """Everything needed to go on bit for bit, in one file written atomically.
 
-Random streams that are functions of (seed, epoch, batch) need no state; what has some, the rewirer's generator, is here.
+Streams that are functions of (seed, epoch, batch) need no state; the rewirer's generator has some, which is here.
 """
 
 from __future__ import annotations
