@@ -1,0 +1,1 @@
+"""Comparing engines, measuring networks, drawing figures and writing reports; torch-free."""

@@ -1,0 +1,45 @@
+"""All figures under one name: of recordings, of wiring, of a training run.
+
+Every function draws into `ax`, or into a new figure without one, and returns the axes (those that draw a pair take and
+return a list); ``ax.figure.savefig(path)`` writes it. matplotlib is imported by the call, and pyplot never.
+
+>>> from neurosparse.analysis import plots
+>>> ax = plots.training_curves([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}])[1]
+>>> ax.get_xlabel(), ax.get_ylabel()
+('epoch', 'loss')
+"""
+
+from neurosparse.analysis.curves import (
+    accuracy,
+    density,
+    firing_rates,
+    loss,
+    silent_neurons,
+    training_curves,
+    turnover,
+    turnover_and_density,
+)
+from neurosparse.analysis.overview import overview
+from neurosparse.analysis.traces import raster, readout_trace, voltage_trace
+from neurosparse.analysis.wiring import degree_histogram, input_map, n_new_sites, scales, weight_matrices, weight_matrix
+
+__all__ = [
+    "accuracy",
+    "degree_histogram",
+    "density",
+    "firing_rates",
+    "input_map",
+    "loss",
+    "n_new_sites",
+    "overview",
+    "raster",
+    "readout_trace",
+    "scales",
+    "silent_neurons",
+    "training_curves",
+    "turnover",
+    "turnover_and_density",
+    "voltage_trace",
+    "weight_matrices",
+    "weight_matrix",
+]

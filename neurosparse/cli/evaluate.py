@@ -1,0 +1,42 @@
+"""``neurosparse evaluate``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from neurosparse.cli.output import JsonOption, RunArgument, emit, stdout
+
+
+def evaluate(
+    run: RunArgument,
+    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=1, help="Only the first N samples.", metavar="N")
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Measure the trained network of RUN: accuracy in torch, activity and synaptic operations in the reference."""
+    from neurosparse.cli.runs import measure, network_of
+    from neurosparse.training.run import evaluate as accuracy_of
+
+    network = network_of(run)
+    result = {**accuracy_of(run, split, samples), **measure(run, network, split, samples)}  # type: ignore[arg-type]
+    if json_output:
+        emit({"run": run, **result})
+        return
+    from rich.table import Table
+
+    table = Table(title=f"{run}: {network}", title_justify="left", title_style="bold", show_header=False)
+    for name, value in result.items():
+        table.add_row(name.replace("_", " "), _shown(name, value))
+    stdout().print(table)
+
+
+def _shown(name: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(name, item)}" for key, item in value.items())
+    if name in ("accuracy", "density"):
+        return f"{value:.2%}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,68 @@
+"""Reading a run directory for the commands that work on one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from neurosparse.analysis.metrics import activity, stored_bytes, synaptic_operations
+from neurosparse.analysis.report import Example, write_report
+from neurosparse.cli.output import say
+from neurosparse.core.network import Network
+from neurosparse.errors import ArtifactError, DataNotFoundError
+
+__all__ = ["measure", "network_of", "report_on"]
+
+_EXAMPLES = 100
+
+
+def network_of(run: Path) -> Network:
+    """Return the trained network of `run`; `ArtifactError` says what to do if there is none."""
+    path = run / "network.safetensors"
+    if not run.is_dir():
+        raise ArtifactError(f"{run}: no such run directory; make one with: neurosparse train CONFIG --out {run}")
+    if not path.is_file():
+        raise ArtifactError(
+            f"{run}: has no network.safetensors; continue its training with: neurosparse train --resume {run}"
+        )
+    return Network.load(path)
+
+
+def measure(run: Path, network: Network, split: Any, samples: int | None) -> dict[str, Any]:
+    """Return what `network` did on a split in the reference: spikes, synaptic operations, silent neurons, bytes."""
+    from neurosparse.backends.base import simulate
+    from neurosparse.training.inputs import load_inputs
+
+    inputs, _ = load_inputs(run, split, samples)
+    recording = simulate(network, inputs)
+    active, size = activity(recording), stored_bytes(network)
+    return {
+        "spikes_per_sample": recording.n_spikes / recording.n_samples,
+        "synaptic_operations_per_sample": synaptic_operations(network, recording, inputs) / recording.n_samples,
+        "firing_rates": {name: found.mean_rate for name, found in active.items()},
+        "silent_neurons": {name: found.silent for name, found in active.items()},
+        "stored_bytes": size.total,
+        "dense_weight_bytes": size.dense_weights,
+    }
+
+
+def report_on(run: Path, title: str = "") -> Path:
+    """Write the report of `run` and return its path.
+
+    Its example are test samples in the reference; without the data set on this machine, it has none.
+    """
+    from neurosparse.backends.base import simulate
+    from neurosparse.training.config import RunConfig
+    from neurosparse.training.inputs import dataset_of, load_inputs
+
+    if not (run / "network.safetensors").is_file() or not (run / "config.toml").is_file():
+        return write_report(run, title=title)
+    try:
+        shape = dataset_of(RunConfig.load(run / "config.toml")).shape
+        inputs, labels = load_inputs(run, "test")
+    except DataNotFoundError as error:
+        say(f"the report has no raster and no activity: {error}")
+        return write_report(run, title=title)
+    inputs, labels = inputs[:, :_EXAMPLES], labels[:_EXAMPLES]
+    recording = simulate(network_of(run), inputs, record="voltages")
+    return write_report(run, example=Example(recording, inputs, labels), image_shape=shape, title=title)

@@ -1,0 +1,51 @@
+"""``neurosparse simulate``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from neurosparse.cli.output import FAILED, JsonOption, RunArgument, emit
+
+
+def simulate(
+    run: RunArgument,
+    backend: Annotated[
+        list[str], typer.Option("--backend", metavar="NAME", help="Engine to compare with the reference; repeatable.")
+    ],
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=1, help="Only the first N test samples.", metavar="N")
+    ] = None,
+    voltages: Annotated[
+        bool, typer.Option("--voltages", help="Compare the voltages of all populations, not only the spikes.")
+    ] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Run the trained network of RUN in another engine and compare every spike with the reference.
+
+    Exit status 1 if a single spike, or a recorded voltage, differs. The result is kept for the report.
+    """
+    from neurosparse.analysis.comparison import write_simulations
+    from neurosparse.cli.engines import print_simulations, run_engines
+    from neurosparse.cli.runs import network_of
+    from neurosparse.training.inputs import load_inputs
+
+    network = network_of(run)
+    inputs, labels = load_inputs(run, "test", samples)
+    rows = run_engines(network, inputs, labels, backend, voltages=voltages)
+    write_simulations(run, rows)
+    if json_output:
+        emit(
+            {
+                "run": run,
+                "synapses": network.n_synapses,
+                "density": network.density,
+                "simulations": [asdict(row) for row in rows],
+            }
+        )
+    else:
+        print_simulations(network, rows, f"{run}: {labels.size} test samples, {len(inputs)} steps")
+    if any(row.identical is False for row in rows):
+        raise typer.Exit(FAILED)
