@@ -39,15 +39,15 @@ def check_array(
     ValidationError
         Naming the argument, what it is and what it should be.
     """
-    wanted = tuple(np.dtype(d) for d in (dtype if isinstance(dtype, tuple) else (dtype,)))
-    names = " or ".join(d.name for d in wanted)
-    if not isinstance(array, np.ndarray):
-        raise ValidationError(
-            f"{owner}.{field}: is a {type(array).__name__}, would have to be a numpy array of dtype {names}"
-        )
-    if array.dtype not in wanted:
+    wanted = dtype if isinstance(dtype, tuple) else (dtype,)
+    if not isinstance(array, np.ndarray) or not any(array.dtype == d for d in wanted):
+        names = " or ".join(np.dtype(d).name for d in wanted)
+        if not isinstance(array, np.ndarray):
+            raise ValidationError(
+                f"{owner}.{field}: is a {type(array).__name__}, would have to be a numpy array of dtype {names}"
+            )
         raise ValidationError(f"{owner}.{field}: has dtype {array.dtype}, would have to be {names}")
-    if array.ndim != len(shape) or any(e is not None and e != s for e, s in zip(shape, array.shape, strict=True)):
+    if len(array.shape) != len(shape) or any(e is not None and e != s for e, s in zip(shape, array.shape, strict=True)):
         want = "(" + ", ".join("any" if e is None else str(e) for e in shape) + ("," if len(shape) == 1 else "") + ")"
         raise ValidationError(f"{owner}.{field}: has shape {array.shape}, would have to be {want}")
     if not array.flags.c_contiguous:

@@ -9,11 +9,11 @@ n_target x n_source is ever made.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
 from neurosparse.kernels.checks import check_array, check_size
+from neurosparse.kernels.jit import jit
 
 __all__ = ["csc_from_csr", "csr_from_sites", "dormant_sites", "merge_sites"]
 
@@ -73,7 +73,7 @@ def merge_sites(
     return sites, source
 
 
-@njit(cache=True)
+@jit
 def _merge_sites(live, dead, born, sites, source):
     n_live, n_born = live.size, born.size
     for b in range(1, n_born):
@@ -155,7 +155,7 @@ def csr_from_sites(
     return indptr, indices
 
 
-@njit(cache=True)
+@jit
 def _csr_from_sites(sites, n_source, indptr, indices):
     # Sorted keys visit the rows in order, so the row advances by comparison and no key costs a 64-bit division.
     row, row_start, row_end = 0, np.int64(0), n_source
@@ -219,7 +219,7 @@ def csc_from_csr(
     return column_indptr, rows, slots
 
 
-@njit(cache=True)
+@jit
 def _csc_from_csr(indptr, indices, column_indptr, rows, slots):
     n_source = column_indptr.size - 1
     for k in range(indices.size):
@@ -279,7 +279,7 @@ def dormant_sites(live: NDArray[np.int64], ranks: NDArray[np.int64]) -> NDArray[
     return sites
 
 
-@njit(cache=True)
+@jit
 def _dormant_sites(live, ranks, sites):
     previous = np.int64(-1)
     low = 0

@@ -1,0 +1,66 @@
+"""The compiler's decorator for this package: `njit` with a disk cache that knows all kernel sources.
+
+Numba's cache looks only at the file a function stands in, but a compiled function contains the functions it calls and
+the constants it uses, from whatever file. A changed constant elsewhere would go unnoticed, and a pass that believes
+in another tile size writes past its arrays. So cached code is filed under a fingerprint of all files here.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numba import get_num_threads, njit, set_num_threads
+from numba.core.caching import IndexDataCacheFile
+
+__all__ = ["jit", "run"]
+
+logger = logging.getLogger(__name__)
+
+_PARALLEL_WORK = 200_000  # lane operations, some 50 microseconds: below that, waking a second thread costs more
+
+
+def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False) -> Any:
+    """Compile lazily in nopython mode, and keep the result on disk for these sources."""
+    if function is None:
+        return functools.partial(jit, parallel=parallel)
+    dispatcher: Any = njit(cache=True, parallel=parallel)(function)
+    try:
+        cache = dispatcher._cache
+        cache._cache_file = IndexDataCacheFile(
+            cache_path=cache._cache_path,
+            filename_base=f"{cache._impl.filename_base}-{fingerprint()[:12]}",
+            source_stamp=fingerprint(),
+        )
+    except (AttributeError, TypeError):  # another Numba: its own cache is right as long as the sources stay as they are
+        logger.debug("Numba's cache cannot be filed by fingerprint, %s uses it as it is", function.__name__)
+    return dispatcher
+
+
+@functools.cache
+def fingerprint() -> str:
+    """Return a digest of all kernel sources."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def run(kernel: Any, work: int, *arguments: Any) -> Any:
+    """Call a parallel kernel, on one thread if `work` (lane operations) is too little to share.
+
+    A parallel region ends when its slowest thread does; on a busy machine a waking thread may wait for a whole
+    scheduler slice, so a small kernel must not depend on one.
+    """
+    threads = get_num_threads()
+    if work >= _PARALLEL_WORK or threads == 1:
+        return kernel(*arguments)
+    set_num_threads(1)
+    try:
+        return kernel(*arguments)
+    finally:
+        set_num_threads(threads)

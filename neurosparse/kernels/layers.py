@@ -1,0 +1,364 @@
+"""A whole layer over a whole sequence in one call, forwards and backwards: the checked way into the compiled passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numba import get_num_threads
+from numpy.typing import NDArray
+
+from neurosparse.errors import ValidationError
+from neurosparse.kernels import compiled
+from neurosparse.kernels.buffers import borrow
+from neurosparse.kernels.checks import check_array
+from neurosparse.kernels.compiled import ABSENT, ROWS, STEPS, TILE, Cells, Gradients, Incoming, Shape, State
+from neurosparse.kernels.events import list_events
+from neurosparse.kernels.jit import run
+from neurosparse.kernels.lanes import Lanes
+from neurosparse.kernels.membrane import SUBTRACT_NOW, ZERO_NOW
+from neurosparse.kernels.products import check_operands
+from neurosparse.kernels.vectors import LANES
+
+__all__ = ["Adjoint", "Cells", "Keep", "Sparse", "backward", "forward", "forward_neurons", "make_cells"]
+
+_FLOATS = (np.float32, np.float64)
+_CHUNK_LANES = 4096  # 16 KiB of floats: a row of voltages, one of gradients and one of slopes fit a 48 KiB L1 cache
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """The linear part of a layer: CSR index and values (n_target, n_source), and the source's activity as rows.
+
+    `rows` are spike words (n_source, n_words) uint16 or floats (n_source, n_lanes). With ``method="events"`` the
+    kernels visit only words that hold a spike; it needs spike words.
+    """
+
+    indptr: NDArray[np.int32]
+    indices: NDArray[np.int32]
+    values: NDArray
+    rows: NDArray
+    method: Literal["words", "events"] = "words"
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What a forward pass keeps besides what the threshold saw.
+
+    `words`: spikes (a read-out has none); `post`: voltages after the reset where they differ; `synaptic`: synaptic
+    currents.
+    """
+
+    words: bool = True
+    post: bool = False
+    synaptic: bool = False
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """What a backward pass returns; None where it was not asked for.
+
+    `values` (K,), `bias`, `alpha`, `beta`, `threshold` (n,), `current`: gradients of the currents in tiles
+    (n_tiles, n, TILE), rows (n, n_lanes), or summed over time (n, padded).
+    """
+
+    values: NDArray | None
+    bias: NDArray | None
+    alpha: NDArray | None
+    beta: NDArray | None
+    threshold: NDArray | None
+    current: Any
+
+
+def make_cells(mode: int, alpha: NDArray | None, beta: NDArray, threshold: NDArray) -> Cells:
+    """Check and bundle the neurons of a layer.
+
+    Parameters
+    ----------
+    mode : int
+        One of the reset modes of membrane.py.
+    alpha, beta, threshold : (n,) float32 or float64, one type
+        Decays per step and threshold; `alpha` None for a neuron without synaptic current.
+
+    Raises
+    ------
+    ValidationError
+        For shapes or types that do not fit, and for ZERO_NOW with a threshold that is not positive: snnTorch then
+        resets before the neuron has fired, which has no meaning worth a kernel.
+    """
+    owner = "make_cells"
+    check_array(owner, "beta", beta, _FLOATS, (None,))
+    check_array(owner, "threshold", threshold, beta.dtype, beta.shape)
+    if alpha is not None:
+        check_array(owner, "alpha", alpha, beta.dtype, beta.shape)
+    if mode not in range(6):
+        raise ValidationError(f"{owner}.mode: is {mode}, would have to be one of 0 to 5 (kernels/membrane.py)")
+    if mode == ZERO_NOW and not (threshold > 0).all():
+        raise ValidationError(f"{owner}.threshold: reaches {threshold.min()}, would have to be positive for this reset")
+    return Cells(mode, alpha is not None, beta if alpha is None else alpha, beta, threshold)
+
+
+def forward(
+    linear: Sparse,
+    bias: NDArray | None,
+    cells: Cells,
+    lanes: Lanes,
+    *,
+    keep: Keep = Keep(),
+    start: tuple[NDArray, NDArray] | None = None,
+) -> State:
+    """Run a layer over a sequence.
+
+    Parameters
+    ----------
+    linear : Sparse
+    bias : (n_target,), optional
+    cells : Cells
+        From `make_cells`.
+    lanes : Lanes
+        Geometry of the source's rows and of the result's.
+    keep : Keep
+    start : (n_target, padded) twice, optional
+        Voltage and synaptic current before the first step; zero by default.
+
+    Returns
+    -------
+    State
+        Rows of what the threshold saw, and what `keep` asks for.
+
+    Raises
+    ------
+    ValidationError
+        For any argument that does not fit the others.
+    """
+    owner = "forward"
+    n, n_lanes, unit = check_operands(owner, linear.indptr, linear.indices, linear.values, linear.rows)
+    _check_lanes(owner, n_lanes, lanes)
+    check_cells(owner, cells, n, linear.values.dtype)
+    if bias is None:
+        bias = np.zeros(n, linear.values.dtype)
+    check_array(owner, "bias", bias, linear.values.dtype, (n,))
+    state = new_state(owner, n, cells, lanes, linear.values.dtype, keep, start)
+    shape = _shape(lanes)
+    if state.v.size:
+        events, starts = _events(owner, linear, shape)
+        run(
+            compiled.forward_sparse, state.v.size + linear.indices.size * lanes.n_words,
+            linear.indptr, linear.indices, linear.values, bias, linear.rows.reshape(-1), unit, events, starts,
+            linear.method == "events", cells, shape, state, _parts(n),
+        )  # fmt: skip
+    return state
+
+
+def forward_neurons(
+    current: NDArray,
+    cells: Cells,
+    lanes: Lanes,
+    *,
+    keep: Keep = Keep(),
+    start: tuple[NDArray, NDArray] | None = None,
+) -> State:
+    """Run the neurons of a layer on currents that were computed elsewhere.
+
+    Parameters
+    ----------
+    current : (n, n_lanes), or (n, padded) for a current that is the same at every step
+        Bias included.
+    cells, lanes, keep, start
+        As in `forward`.
+    """
+    owner = "forward_neurons"
+    check_array(owner, "current", current, _FLOATS, (None, None))
+    n = current.shape[0]
+    constant = current.shape[1] == lanes.padded
+    if not constant:
+        check_array(owner, "current", current, current.dtype, (n, lanes.n_lanes))
+    check_cells(owner, cells, n, current.dtype)
+    state = new_state(owner, n, cells, lanes, current.dtype, keep, start)
+    if state.v.size:
+        run(compiled.forward_given, state.v.size, current, constant, cells, _shape(lanes), state, _parts(n))
+    return state
+
+
+def backward(
+    state: State,
+    cells: Cells,
+    lanes: Lanes,
+    surrogate: int,
+    steepness: float,
+    *,
+    g_spikes: NDArray | None,
+    g_voltages: NDArray | None,
+    linear: Sparse | None = None,
+    want_bias: bool = False,
+    want_alpha: bool = False,
+    want_beta: bool = False,
+    want_threshold: bool = False,
+    current: Literal["tiles", "rows", "sum"] | None = None,
+    carry: tuple[NDArray, NDArray] | None = None,
+) -> Adjoint:
+    """Differentiate a layer's run with respect to its parameters and its currents.
+
+    Parameters
+    ----------
+    state : State
+        From the forward pass.
+    cells, lanes
+        As there.
+    surrogate, steepness : int, float
+        Code (membrane.py) and parameter of the surrogate derivative.
+    g_spikes, g_voltages : (T, B, n) or (n, n_lanes), optional
+        Gradients of the loss; rows must be zero in padding lanes.
+    linear : Sparse, optional
+        As in the forward pass, for the gradient of its values.
+    want_bias, want_alpha, want_beta, want_threshold : bool
+        Gradients to compute; `want_alpha` needs the synaptic currents to have been kept.
+    current : {"tiles", "rows", "sum"}, optional
+        Layout in which to keep the gradients of the currents; "sum" is over time.
+    carry : (n, padded) twice, optional
+        Gradients of the membrane sum and the synaptic current one step after the last; updated to those of the first
+        step, so that chunks of time can be differentiated one after the other.
+
+    Raises
+    ------
+    ValidationError
+        For any argument that does not fit the others.
+    """
+    owner = "backward"
+    dtype = cells.beta.dtype
+    n = cells.beta.size
+    check_cells(owner, cells, n, dtype)
+    check_array(owner, "state.v", state.v, dtype, (n, lanes.n_lanes))
+    if want_alpha and cells.filtered and state.synaptic.size != state.v.size:
+        raise ValidationError(
+            f"{owner}.want_alpha: the forward pass kept no synaptic currents, call it with Keep(synaptic=True)"
+        )
+    if cells.mode == SUBTRACT_NOW and state.post.shape != state.v.shape:
+        raise ValidationError(f"{owner}.state.post: was not kept, and this reset cannot be differentiated without")
+    incoming = Incoming(
+        *_incoming(owner, "g_spikes", g_spikes, n, lanes, dtype),
+        *_incoming(owner, "g_voltages", g_voltages, n, lanes, dtype),
+    )
+    shape = _shape(lanes)
+    if linear is None:
+        linear, unit, values = _no_linear(dtype), LANES, np.zeros(0, dtype)
+        events, starts = _NO_EVENTS
+    else:
+        n_target, n_lanes, unit = check_operands(owner, linear.indptr, linear.indices, linear.values, linear.rows)
+        if n_target != n:
+            raise ValidationError(f"{owner}.linear: has {n_target} targets, the layer has {n} neurons")
+        _check_lanes(owner, n_lanes, lanes)
+        values = np.zeros(linear.values.size, dtype)
+        events, starts = _events(owner, linear, shape) if state.v.size else _NO_EVENTS
+    wanted = {"bias": want_bias, "alpha": want_alpha, "beta": want_beta, "threshold": want_threshold}
+    per_neuron = {name: np.zeros(n if want else 0, dtype) for name, want in wanted.items()}
+    tiles, rows = _room_for_current(current, n, lanes, dtype)
+    none = np.zeros((0, 0), dtype)
+    carry_v, carry_c = carry or (none, none)
+    if carry is not None:
+        for name, array in (("carry[0]", carry_v), ("carry[1]", carry_c)):
+            check_array(owner, name, array, dtype, (n, lanes.padded), writable=True)
+    if state.v.size:
+        gradients = Gradients(values=values, **per_neuron, tiles=tiles, rows=rows, carry_v=carry_v, carry_c=carry_c)
+        run(
+            compiled.backward, 4 * state.v.size + values.size * lanes.n_words,
+            linear.indptr, linear.indices, linear.rows.reshape(-1), unit, events, starts, linear.method == "events",
+            incoming, surrogate, dtype.type(steepness), cells, shape, state, gradients,
+            max(1, min(LANES, -(-n // get_num_threads()))), _parts(n),
+        )  # fmt: skip
+    return Adjoint(
+        values=values if linear.indptr.size else None,
+        **{name: per_neuron[name] if want else None for name, want in wanted.items()},
+        current=None if current is None else tiles if current == "tiles" else rows,
+    )
+
+
+_NO_EVENTS = (np.zeros(0, np.uint32), np.zeros(0, np.int64))
+
+
+def _no_linear(dtype: np.dtype) -> Sparse:
+    index = np.zeros(0, np.int32)
+    return Sparse(index, index, np.zeros(0, dtype), np.zeros((0, 0), np.uint16))
+
+
+def _room_for_current(current: str | None, n: int, lanes: Lanes, dtype: np.dtype) -> tuple[NDArray, NDArray]:
+    """Return the arrays for the gradients of the currents, in tiles and in rows; unwanted ones have no elements."""
+    tiles, rows = np.zeros((0, 0, 0), dtype), np.zeros((0, 0), dtype)
+    if current == "tiles":
+        tiles = borrow((-(-lanes.n_lanes // TILE), n, TILE), dtype)
+    elif current == "sum" or (current == "rows" and lanes.n_steps == 1):
+        rows = np.zeros((n, lanes.padded), dtype)  # rows as long as a step are added to: they start from zero
+    elif current == "rows":
+        rows = lanes.rows(n, dtype)
+    return tiles, rows
+
+
+def _parts(n: int) -> int:
+    """Parts to cut the neurons into: several a thread, because fan-ins and other processes are uneven."""
+    return max(1, min(n, 4 * get_num_threads()))
+
+
+def _shape(lanes: Lanes) -> Shape:
+    chunk = max(1, min(lanes.n_steps, _CHUNK_LANES // max(1, lanes.padded)))
+    return Shape(lanes.n_steps, lanes.n_samples, lanes.padded, chunk)
+
+
+def _events(owner: str, linear: Sparse, shape: Shape) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    if linear.method == "words":
+        return _NO_EVENTS
+    if linear.method != "events" or linear.rows.dtype != np.uint16:
+        raise ValidationError(
+            f"{owner}.linear.method: is {linear.method!r} on rows of {linear.rows.dtype}; 'events' needs spike words, "
+            "and 'words' is the other method"
+        )
+    return list_events(linear.rows, shape.chunk_steps * shape.padded // LANES)
+
+
+def new_state(
+    owner: str,
+    n: int,
+    cells: Cells,
+    lanes: Lanes,
+    dtype: np.dtype,
+    keep: Keep,
+    start: tuple[NDArray, NDArray] | None,
+) -> State:
+    post = cells.mode == SUBTRACT_NOW or (keep.post and cells.mode == ZERO_NOW)
+    none = np.zeros((0, 0), dtype)
+    start_v, start_c = start or (none, none)
+    if start is not None:
+        for name, array in (("start[0]", start_v), ("start[1]", start_c)):
+            check_array(owner, name, array, dtype, (n, lanes.padded))
+    return State(
+        lanes.rows(n, dtype),
+        lanes.rows(n, dtype) if post else none,
+        lanes.rows(n, dtype) if keep.synaptic and cells.filtered else none,
+        lanes.words(n) if keep.words else np.zeros((0, 0), np.uint16),
+        start_v,
+        start_c,
+    )
+
+
+def _incoming(
+    owner: str, field: str, gradient: NDArray | None, n: int, lanes: Lanes, dtype: np.dtype
+) -> tuple[NDArray, int]:
+    if gradient is None:
+        return np.zeros(0, dtype), ABSENT
+    if gradient.ndim == 2:
+        check_array(owner, field, gradient, dtype, (n, lanes.n_lanes))
+        return gradient.reshape(-1), ROWS
+    check_array(owner, field, gradient, dtype, (lanes.n_steps, lanes.n_samples, n))
+    return gradient.reshape(-1), STEPS
+
+
+def _check_lanes(owner: str, n_lanes: int, lanes: Lanes) -> None:
+    if n_lanes != lanes.n_lanes:
+        raise ValidationError(f"{owner}.rows: have {n_lanes} lanes, {lanes} needs {lanes.n_lanes}")
+
+
+def check_cells(owner: str, cells: Cells, n: int, dtype: np.dtype) -> None:
+    if cells.beta.size != n or cells.beta.dtype != dtype:
+        raise ValidationError(
+            f"{owner}.cells: are {cells.beta.size} of {cells.beta.dtype}, the layer has {n} neurons of {dtype}"
+        )
