@@ -1,7 +1,7 @@
 """The sparse product with gradients of size K, as one autograd node on torch's own sparse routines (CPU and CUDA).
 
-A `torch.sparse` tensor built from a vector of values gets a *dense* gradient in backward (a 60 000 x 60 000 layer would need 14 GB),
-and nothing warns of it; hence this function: the gradient of the values is a product sampled at the live sites.
+A `torch.sparse` tensor built from a vector of values gets a *dense* gradient in backward (14 GB for a 60 000 x 60 000
+layer), and nothing warns of it; hence this function: the gradient of the values is a product sampled at the live sites.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from neurosparse.errors import ValidationError
 
 if TYPE_CHECKING:
     from neurosparse.nn.sparse import SparseLinear
@@ -28,13 +30,23 @@ def sparse_matmul(x: Tensor, values: Tensor, layer: SparseLinear) -> Tensor:
 class _SparseMatmul(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, values: Tensor, layer: SparseLinear) -> Tensor:
-        ctx.save_for_backward(x, values, layer.indptr, layer.indices, *(layer.csc() if x.requires_grad else ()))
+        # The transposed index is needed only for the gradient of x, which the first layer of a network never asks for.
+        csc = layer.csc() if ctx.needs_input_grad[0] else ()
+        ctx.save_for_backward(x, values, layer.indptr, layer.indices, *csc)
         ctx.shape = (layer.out_features, layer.in_features)
+        ctx.layer, ctx.topology_version = layer, layer.topology_version
         return _product(layer.indptr, layer.indices, values, ctx.shape, x)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        # `values` is a leaf, so autograd hands back the parameter as it is now: after a rewire, another synapse's
+        # weights.
+        if ctx.layer.topology_version != ctx.topology_version:
+            raise ValidationError(
+                "SparseLinear: its synapses changed between forward and backward; rewire after loss.backward(), and "
+                "run the forward pass again for another backward"
+            )
         x, values, indptr, indices, *csc = ctx.saved_tensors
         n_out, n_in = ctx.shape
         g_x = g_values = None

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from neurosparse.core.grid import GridReport
-from neurosparse.core.network import InputKind, Network
+from neurosparse.core.network import Input, InputKind, Network, Population
+from neurosparse.core.neurons import LI
 from neurosparse.errors import UnknownNameError, UnsupportedError, ValidationError
 from neurosparse.nn.sparse import SparseLinear
 
@@ -26,10 +27,11 @@ Engine = Literal["auto", "fused", "snntorch"]
 
 
 class Recurrent(nn.Module):
-    """A neuron whose own spikes come back one step later through `connection`, added to the current before the neuron sees it.
+    """A neuron whose own spikes come back one step later through `connection`, as part of its current.
 
-    This is what `snntorch.RLeaky` is for, with two differences that exactness needs: the complete current is summed first
-    (RLeaky rounds ``(beta * v + input) + recurrent``), and the connection is explicit, so it can be sparse and has no hidden bias.
+    This is what `snntorch.RLeaky` is for, with two differences that exactness needs: the complete current is summed
+    first (RLeaky rounds ``(beta * v + input) + recurrent``), and the connection is explicit, so it can be sparse and
+    has no hidden bias.
 
     Parameters
     ----------
@@ -40,16 +42,21 @@ class Recurrent(nn.Module):
     def __init__(self, neuron: nn.Module, connection: Connection) -> None:
         super().__init__()
         if not isinstance(connection, (SparseLinear, nn.Linear)):
-            raise ValidationError(f"Recurrent.connection: must be SparseLinear or nn.Linear, got {type(connection).__name__}")
+            raise ValidationError(
+                f"Recurrent.connection: must be SparseLinear or nn.Linear, got {type(connection).__name__}"
+            )
         if connection.in_features != connection.out_features:
             raise ValidationError(
-                f"Recurrent.connection: must map n neurons to themselves, got {connection.in_features} -> {connection.out_features}"
+                "Recurrent.connection: must map n neurons to themselves, "
+                f"got {connection.in_features} -> {connection.out_features}"
             )
         self.neuron, self.connection = neuron, connection
 
 
 def readout(beta: float | Tensor = 0.9, *, learn_beta: bool = False) -> snn.Leaky:
-    """Return a leaky integrator as an snnTorch module: no threshold, no reset; its voltage is the output (`LI` in a `Network`).
+    """Return a leaky integrator as an snnTorch module: no threshold, no reset, its voltage is the output.
+
+    A `Network` calls it `LI`.
 
     Parameters
     ----------
@@ -63,7 +70,7 @@ def readout(beta: float | Tensor = 0.9, *, learn_beta: bool = False) -> snn.Leak
 
 @dataclass(frozen=True)
 class Layer:
-    """One population of a `SparseSNN`: the connection into it, its neuron, and its recurrent connection if it has one."""
+    """One population of a `SparseSNN`: the connection into it, its neuron, and its recurrent connection, if any."""
 
     connection: Connection
     neuron: nn.Module
@@ -101,13 +108,13 @@ class SparseSNN(nn.Module):
     Parameters
     ----------
     *modules
-        Alternately a connection (`SparseLinear`, `torch.nn.Linear`) and a neuron (`snntorch.Leaky`, `snntorch.Synaptic`,
-        `Recurrent`, `readout`; `snntorch.RLeaky` and `RSynaptic` are rewritten as `Recurrent`).
+        Alternately a connection (`SparseLinear`, `torch.nn.Linear`) and a neuron (`snntorch.Leaky`,
+        `snntorch.Synaptic`, `Recurrent`, `readout`; `snntorch.RLeaky` and `RSynaptic` are rewritten as `Recurrent`).
     input : {"spikes", "graded", "analog"}
         What the network is fed with once it is deployed; see `neurosparse.Input`.
     engine : {"auto", "fused", "snntorch"}
-        ``snntorch`` runs snnTorch's modules step by step; ``fused`` one kernel per layer over the whole sequence; ``auto`` the
-        fused one wherever a layer allows it.
+        ``snntorch`` runs snnTorch's modules step by step; ``fused`` one kernel per layer over the whole sequence;
+        ``auto`` the fused one wherever a layer allows it.
     dt : float
         Duration of a step in seconds; carried into the `Network`, no influence on training.
     names : iterable of str, optional
@@ -115,7 +122,8 @@ class SparseSNN(nn.Module):
 
     Examples
     --------
-    >>> net = SparseSNN(SparseLinear(64, 32, density=0.1), snn.Leaky(beta=0.9), SparseLinear(32, 10, density=0.5), readout())
+    >>> hidden, output = SparseLinear(64, 32, density=0.1), SparseLinear(32, 10, density=0.5)
+    >>> net = SparseSNN(hidden, snn.Leaky(beta=0.9), output, readout())
     >>> net(torch.zeros(5, 2, 64)).voltages.shape
     torch.Size([5, 2, 10])
     >>> net.to_network()
@@ -142,33 +150,37 @@ class SparseSNN(nn.Module):
         self._check()
 
     def _check(self) -> None:
-        from neurosparse.nn.convert import why_not_expressible
-
-        modules = list(self.modules_list)
-        if not modules or len(modules) % 2:
-            raise ValidationError(f"SparseSNN: needs pairs of a connection and a neuron, got {len(modules)} modules")
+        """Refuse here, not at `to_network` after hours of training, what the network cannot become."""
+        if not self.modules_list or len(self.modules_list) % 2:
+            raise ValidationError(
+                f"SparseSNN: needs pairs of a connection and a neuron, got {len(self.modules_list)} modules"
+            )
         size = None
         for i, layer in enumerate(self.layers()):
             if not isinstance(layer.connection, (SparseLinear, nn.Linear)):
                 raise ValidationError(
-                    f"SparseSNN: module {2 * i} must be a SparseLinear or nn.Linear, got {type(layer.connection).__name__}"
+                    f"SparseSNN: module {2 * i} must be a SparseLinear or nn.Linear, "
+                    f"got {type(layer.connection).__name__}"
                 )
             if size is not None and layer.connection.in_features != size:
-                raise ValidationError(f"SparseSNN: module {2 * i} takes {layer.connection.in_features} inputs, the layer before has {size}")
-            if layer.recurrent is not None and layer.recurrent.in_features != layer.n:
-                raise ValidationError(f"SparseSNN: recurrence of module {2 * i + 1} has size {layer.recurrent.in_features}, the layer {layer.n}")
-            reason = why_not_expressible(layer.neuron, layer.n)
-            if reason:
-                raise UnsupportedError(f"SparseSNN: module {2 * i + 1}: {reason}")
+                raise ValidationError(
+                    f"SparseSNN: module {2 * i} takes {layer.connection.in_features} inputs, "
+                    f"the layer before has {size} neurons"
+                )
+            _check_neuron(f"SparseSNN: module {2 * i + 1}", layer)
             size = layer.n
         if self.names is None:
-            self.names = (*(f"hidden{i + 1}" for i in range(len(modules) // 2 - 1)), "output")
-        elif len(self.names) != len(modules) // 2:
-            raise ValidationError(f"SparseSNN.names: {len(self.names)} names for {len(modules) // 2} populations")
+            self.names = (*(f"hidden{i + 1}" for i in range(len(self.modules_list) // 2 - 1)), "output")
+        elif len(self.names) != len(self.modules_list) // 2:
+            raise ValidationError(
+                f"SparseSNN.names: {len(self.names)} names for {len(self.modules_list) // 2} populations"
+            )
+        # a Network judges its own names and time step
+        Network(Input(1), tuple(Population(name, 1, LI()) for name in self.names), (), self.dt)
 
     def layers(self) -> list[Layer]:
         """Return the populations in order."""
-        modules = list(self.modules_list)
+        modules: list[Any] = list(self.modules_list)
         found = []
         for connection, neuron in zip(modules[::2], modules[1::2], strict=True):
             if isinstance(neuron, Recurrent):
@@ -182,14 +194,17 @@ class SparseSNN(nn.Module):
 
         A constant input given as ``x.expand(time, batch, n)`` (stride 0 over time) costs its first product once.
         """
-        from neurosparse.nn.stepwise import run_layers
+        from neurosparse.nn import engine, stepwise
 
         layers = self.layers()
         if x.dim() != 3 or x.shape[2] != layers[0].connection.in_features:
             raise ValidationError(
-                f"SparseSNN: input has shape {tuple(x.shape)}, expected (time, batch, {layers[0].connection.in_features})"
+                f"SparseSNN: input has shape {tuple(x.shape)}, "
+                f"expected (time, batch, {layers[0].connection.in_features})"
             )
-        return run_layers(layers, x, engine=self.engine, record=record)
+        if self.engine == "snntorch":
+            return stepwise.run_layers(layers, x, record=record)
+        return engine.run_layers(layers, x, engine=self.engine, record=record)
 
     def to_network(
         self,
@@ -213,10 +228,11 @@ class SparseSNN(nn.Module):
         Parameters
         ----------
         exact : bool
-            Round weights and biases to the grid on which every engine gives the same bits (`neurosparse.core.grid`); False keeps
-            them as they are, and engines may then differ.
+            Round weights and biases to the grid on which every engine gives the same bits (`neurosparse.core.grid`);
+            False keeps them as they are, and engines may then differ.
         dtype : {"auto", "float32", "float64"}
-            Precision of the deployed arithmetic. ``auto``: float32, or float64 where the row sums leave float32 no exact grid.
+            Precision of the deployed arithmetic. ``auto``: float32, or float64 where the row sums leave float32 no
+            exact grid.
         input : {"spikes", "graded", "analog"}, optional
             Overrides the kind given at construction.
         """
@@ -226,19 +242,45 @@ class SparseSNN(nn.Module):
 
     @classmethod
     def from_network(cls, network: Network, *, engine: Engine = "auto", spike_grad: Any = None) -> SparseSNN:
-        """Return the trainable form of `network`, which must be a stack (each population fed by the one before and itself)."""
+        """Return the trainable form of `network`, a stack: each population fed by the one before and by itself."""
         from neurosparse.nn.convert import modules_of
 
-        return cls(*modules_of(network, spike_grad), input=network.input.kind, engine=engine, dt=network.dt, names=network.order)
+        return cls(
+            *modules_of(network, spike_grad),
+            input=network.input.kind,
+            engine=engine,
+            dt=network.dt,
+            names=network.order,
+        )
 
     def on_grid(self) -> SparseSNN:
-        """Return a copy whose weights and biases lie on the exact grid: what will be deployed, to be evaluated as such."""
+        """Return a copy whose weights and biases lie on the exact grid: what is deployed, to be evaluated as such."""
         network = self.to_network()
         twin = copy.deepcopy(self).to(torch.float64 if network.dtype == "float64" else torch.float32)
         from neurosparse.nn.convert import load_weights
 
         load_weights(twin, network)
         return twin
+
+
+def _check_neuron(where: str, layer: Layer) -> None:
+    from neurosparse.nn.convert import why_not_expressible
+
+    reason = why_not_expressible(layer.neuron, layer.n)
+    if reason:
+        raise UnsupportedError(f"{where}: {reason}")
+    if layer.recurrent is not None and layer.recurrent.in_features != layer.n:
+        raise ValidationError(
+            f"{where}: its recurrence has size {layer.recurrent.in_features}, the layer has {layer.n} neurons"
+        )
+    real = next(layer.connection.parameters()).dtype
+    for name in ("alpha", "beta", "threshold"):
+        value = getattr(layer.neuron, name, None)
+        if isinstance(value, Tensor) and value.dim() and value.dtype != real:
+            raise ValidationError(
+                f"{where}: {name} is {value.dtype}, the weights are {real}, and their product would be neither; "
+                f"convert one of them, for instance {name}.to({real})"
+            )
 
 
 def _canonical(module: nn.Module) -> nn.Module:

@@ -5,19 +5,23 @@ Each layer runs over the whole sequence before the next one starts, so its conne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import snntorch as snn
 import torch
 from torch import Tensor
+from torch.func import functional_call
+
+from neurosparse.nn.sparse import SparseLinear
 
 if TYPE_CHECKING:
-    from neurosparse.nn.network import Layer, Output
+    from neurosparse.nn.network import Connection, Layer, Output
 
 __all__ = ["is_constant", "run_layer", "run_layers"]
 
 
-def run_layers(layers: list[Layer], x: Tensor, *, engine: str = "snntorch", record: bool = False) -> Output:
+def run_layers(layers: list[Layer], x: Tensor, *, record: bool = False) -> Output:
     """Run `layers` on `x` (time, batch, n_inputs), from rest."""
     from neurosparse.nn.network import Output
 
@@ -34,29 +38,53 @@ def run_layers(layers: list[Layer], x: Tensor, *, engine: str = "snntorch", reco
 def run_layer(layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return spikes and voltages (time, batch, n) of one layer on `x` (time, batch, n_source), from rest."""
     n_steps, n_samples = x.shape[:2]
-    real = layer.connection.values.dtype if hasattr(layer.connection, "values") else layer.connection.weight.dtype
-    x = x.to(real)
-    feedforward = layer.connection(x[0]).expand(n_steps, -1, -1) if is_constant(x) else layer.connection(x)
-    state: tuple[Tensor, ...] = ()
-    spike = x.new_zeros(n_samples, layer.n)
+    real = _dtype(layer.connection)
+    if is_constant(x):  # asked before the conversion, which would write out every step
+        feedforward = layer.connection(x[0].to(real)).expand(n_steps, -1, -1)
+    else:
+        feedforward = layer.connection(x.to(real))
+    spike = feedforward.new_zeros(n_samples, layer.n)
+    state = (torch.zeros_like(spike),) * (2 if isinstance(layer.neuron, snn.Synaptic) else 1)
     spikes, voltages = [], []
+    neuron = _step_of(layer.neuron, real)
     for t in range(n_steps):
         current = feedforward[t]
         if layer.recurrent is not None:
             current = current + layer.recurrent(spike)
-        if not state:
-            state = (torch.zeros_like(current),) * (2 if isinstance(layer.neuron, snn.Synaptic) else 1)
-        spike, *rest = layer.neuron(current, *state)
+        spike, *rest = neuron(current, *state)
         state = tuple(rest)
         spike = spike.to(real)  # snnTorch's surrogates return float32 whatever they are given
         spikes.append(spike)
         voltages.append(state[-1])
-    layer.neuron.reset_mem()  # snnTorch keeps the last state in the module, and with it the whole graph
+    _forget(layer.neuron)
     if not spikes:
-        return x.new_zeros(0, n_samples, layer.n), x.new_zeros(0, n_samples, layer.n)
+        return feedforward, feedforward  # (0, batch, n)
     return torch.stack(spikes), torch.stack(voltages)
 
 
 def is_constant(x: Tensor) -> bool:
-    """Return whether `x` (time, batch, n) is one input expanded over time, so that its product need be computed only once."""
+    """Return whether `x` (time, batch, n) is one input expanded over time, whose product is needed only once."""
     return x.shape[0] > 1 and x.stride(0) == 0
+
+
+def _dtype(connection: Connection) -> torch.dtype:
+    return connection.values.dtype if isinstance(connection, SparseLinear) else connection.weight.dtype
+
+
+def _step_of(neuron: Any, real: torch.dtype) -> Callable[..., Any]:
+    """Return the function that makes one step of `neuron`.
+
+    snnTorch's reset signal is float32, and torch rounds its product with a 0-dimensional float64 threshold to float32.
+    With one dimension more the threshold keeps its digits, which matters only if it has more than float32 can hold.
+    """
+    threshold = neuron.threshold
+    if real != torch.float64 or threshold.dim() or threshold.float().double() == threshold:
+        return neuron
+    return lambda *inputs: functional_call(neuron, {"threshold": threshold.reshape(1)}, inputs)
+
+
+def _forget(neuron: Any) -> None:
+    """Drop the state that snnTorch keeps in the module, and with it the whole graph, which would make it uncopyable."""
+    for name in ("syn", "mem"):
+        if hasattr(neuron, name):
+            setattr(neuron, name, getattr(neuron, name).new_zeros(0))

@@ -1,0 +1,295 @@
+"""The fused engine: every layer one autograd node over the whole sequence, equal to snnTorch's steps.
+
+`eligible` says which layers it takes; `run_layer` runs one. Between fused layers spikes travel as bits.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import snntorch as snn
+import torch
+from torch import Tensor, nn
+
+from neurosparse.errors import UnsupportedError
+from neurosparse.kernels import membrane
+from neurosparse.kernels.choice import Plan, plan
+from neurosparse.kernels.lanes import count_spikes
+from neurosparse.kernels.topology import csc_from_csr
+from neurosparse.nn import stepwise
+from neurosparse.nn.engine_costs import costs_for
+from neurosparse.nn.engine_layer import Call, FusedLayer, Index
+from neurosparse.nn.engine_source import PackedSpikes, Source, float_source, packed_source
+from neurosparse.nn.sparse import SparseLinear
+from neurosparse.nn.surrogates import identify
+
+if TYPE_CHECKING:
+    from neurosparse.nn.network import Connection, Layer, Output
+
+__all__ = ["eligible", "run_layer", "run_layers", "spike_rates"]
+
+logger = logging.getLogger(__name__)
+_reported: set[str] = set()
+
+_MODES = {
+    ("_base_int", snn.Leaky, True): membrane.NONE,
+    ("_base_int", snn.Leaky, False): membrane.NONE,
+    ("_base_int", snn.Synaptic, True): membrane.NONE,
+    ("_base_int", snn.Synaptic, False): membrane.NONE,
+    ("_base_sub", snn.Leaky, True): membrane.SUBTRACT,
+    ("_base_sub", snn.Synaptic, True): membrane.SUBTRACT,
+    ("_base_sub", snn.Leaky, False): membrane.SUBTRACT_NOW,
+    ("_base_sub", snn.Synaptic, False): membrane.SUBTRACT_NOW,
+    ("_base_zero", snn.Leaky, True): membrane.ZERO,
+    ("_base_zero", snn.Leaky, False): membrane.ZERO_NOW,
+    ("_base_zero", snn.Synaptic, True): membrane.ZERO_DISCARD,
+    ("_base_zero", snn.Synaptic, False): membrane.ZERO_NOW,
+}
+_RESET_CODES = {"_base_sub": 0, "_base_zero": 1, "_base_int": 2}  # snnTorch's, as in SpikingNeuron.reset_dict
+
+
+def run_layers(layers: list[Layer], x: Tensor, *, engine: str = "auto", record: bool = False) -> Output:
+    """Run `layers` on `x` (time, batch, n_inputs), from rest, each fused if it can be.
+
+    With ``engine="auto"`` a layer that cannot runs snnTorch's modules step by step, said once per reason at info level;
+    with ``engine="fused"`` it raises `UnsupportedError`.
+    """
+    from neurosparse.nn.network import Output
+
+    rates, records = [], []
+    spikes: Tensor | PackedSpikes = x
+    voltages: Tensor | None = x
+    for i, layer in enumerate(layers):
+        reason = eligible(layer.connection, layer.neuron, layer.recurrent)
+        if reason is None:
+            spikes, voltages = run_layer(layer, spikes, want_voltages=record or i == len(layers) - 1)
+            rates.append(spike_rates(spikes))
+        else:
+            _refuse(engine, i, reason)
+            spikes, voltages = stepwise.run_layer(layer, _tensor(spikes))
+            rates.append(spikes.detach().mean(dim=(0, 1)))
+        if record and voltages is not None:
+            records.append((_tensor(spikes), voltages))
+    assert voltages is not None
+    return Output(records[-1][0] if record else _tensor(spikes), voltages, tuple(rates), tuple(records))
+
+
+def _tensor(spikes: Tensor | PackedSpikes) -> Tensor:
+    return spikes.tensor() if isinstance(spikes, PackedSpikes) else spikes
+
+
+def _refuse(engine: str, i: int, reason: str) -> None:
+    if engine == "fused":
+        raise UnsupportedError(
+            f"SparseSNN.engine: layer {i} cannot run fused: {reason}; engine='auto' runs it step by step"
+        )
+    if reason not in _reported:
+        _reported.add(reason)
+        logger.info("layer %d runs step by step in snnTorch: %s", i, reason)
+
+
+def eligible(connection: Connection, neuron: nn.Module, recurrent: Connection | None = None) -> str | None:
+    """Return why a layer cannot run fused, or None if it can."""
+    return (
+        _connection_refused(connection)
+        or (_recurrent_refused(connection, recurrent) if recurrent is not None else None)
+        or _neuron_refused(neuron, connection.out_features, _weights(connection).dtype)
+        or None
+    )
+
+
+def _connection_refused(connection: Connection) -> str | None:
+    if type(connection) not in (SparseLinear, nn.Linear):
+        return f"the connection is a {type(connection).__name__}"
+    weights = _weights(connection)
+    if weights.device.type != "cpu":
+        return f"its weights are on {weights.device}, the kernels run on the CPU"
+    if weights.dtype not in (torch.float32, torch.float64):
+        return f"its weights are {weights.dtype}, the kernels compute in float32 or float64"
+    if connection.bias is not None and (connection.bias.device, connection.bias.dtype) != (
+        weights.device,
+        weights.dtype,
+    ):
+        return "its bias has another type or device than its weights"
+    if _has_hooks(connection):
+        return "the connection has hooks, which a fused layer would not call"
+    return None
+
+
+def _recurrent_refused(connection: Connection, recurrent: Connection) -> str | None:
+    reason = _connection_refused(recurrent)
+    if reason is not None:
+        return f"recurrence: {reason}"
+    if _weights(recurrent).dtype != _weights(connection).dtype:
+        return "the recurrent connection has another type than the one into the layer"
+    return None
+
+
+def _neuron_refused(neuron: Any, n: int, dtype: torch.dtype) -> str | None:
+    kind = type(neuron)
+    if kind not in (snn.Leaky, snn.Synaptic):
+        return f"the neuron is a {kind.__name__}"
+    if _has_hooks(neuron):
+        return "the neuron has hooks, which a fused layer would not call"
+    if neuron.init_hidden or neuron.output or neuron.inhibition or neuron.state_quant:
+        return "the neuron uses init_hidden, output, inhibition or state_quant"
+    factor = neuron.graded_spikes_factor
+    if factor.requires_grad or not bool((factor == 1).all()):
+        return "the neuron scales its spikes (graded_spikes_factor)"
+    mode = _mode(neuron)
+    if mode is None or _RESET_CODES[neuron.state_function.__name__] != int(neuron.reset_mechanism_val):
+        return "the neuron's reset was changed after construction"
+    for name in ("beta", "threshold", "alpha"):
+        value = getattr(neuron, name, None)
+        if not isinstance(value, Tensor):
+            continue
+        if value.numel() not in (1, n) or value.dim() > 1:
+            return f"{name} has shape {tuple(value.shape)}, neither one value nor one per neuron"
+        if value.device.type != "cpu":
+            return f"{name} is on {value.device}, the kernels run on the CPU"
+        if value.dim() == 1 and torch.promote_types(value.dtype, dtype) != dtype:
+            return f"{name} is {value.dtype}, which would turn the {dtype} voltages into {value.dtype}"
+    threshold = neuron.threshold.detach()
+    if mode == membrane.ZERO_NOW and not bool((threshold > 0).all()):
+        return "its threshold is not positive, and it resets to zero at once"
+    if mode != membrane.NONE and not bool(torch.isfinite(threshold).all()):
+        return "its threshold is infinite, and it has a reset"
+    if identify(neuron.spike_grad) is None:
+        name = getattr(neuron.spike_grad, "__qualname__", neuron.spike_grad)
+        return f"its surrogate {name!r} is not one the kernels know"
+    return None
+
+
+def run_layer(
+    layer: Layer, x: Tensor | PackedSpikes, *, want_voltages: bool = True
+) -> tuple[PackedSpikes, Tensor | None]:
+    """Run one layer that `eligible` takes on a whole sequence, from rest.
+
+    Parameters
+    ----------
+    layer : Layer
+    x : Tensor (time, batch, n_source) or PackedSpikes
+        Spikes (any of float, uint8, bool) or analog values; a tensor expanded over time counts as a constant current.
+    want_voltages : bool
+        Whether to return the voltages after the reset; False saves a copy where they differ from what is kept anyway.
+
+    Returns
+    -------
+    spikes : PackedSpikes
+    voltages : Tensor (time, batch, n), strided, or None
+    """
+    connection = layer.connection
+    neuron: Any = layer.neuron
+    weights = _weights(connection)
+    dtype = weights.dtype
+    source = _source(connection, x, dtype)
+    surrogate = identify(neuron.spike_grad)
+    mode = _mode(neuron)
+    if surrogate is None or mode is None:
+        raise ValueError(eligible(connection, neuron, layer.recurrent))
+    want_input = torch.is_grad_enabled() and source.anchor.requires_grad
+    index = _index(connection, want_input) if isinstance(connection, SparseLinear) else None
+    call = Call(
+        source=source,
+        index=index,
+        n=layer.n,
+        mode=mode,
+        filtered=isinstance(neuron, snn.Synaptic),
+        surrogate=surrogate,
+        plan=_DENSE if index is None else _plan(index, source, weights.requires_grad, want_input),
+        want_voltages=want_voltages,
+    )
+    recurrent: Tensor | None = None
+    bias: Tensor | None = connection.bias
+    if layer.recurrent is not None:
+        recurrent = _weights(layer.recurrent).reshape(-1)
+        call.recurrence = _recurrent_index(layer.recurrent)
+        bias = _sum(bias, layer.recurrent.bias)
+    if call.plan.dense and source.rows.dtype == np.uint16:
+        call.source = float_source(x, dtype)
+    alpha = getattr(neuron, "alpha", None)
+    anchor, voltages = FusedLayer.apply(
+        call.source.anchor,
+        weights,
+        recurrent,
+        bias,
+        None if alpha is None else _per_neuron(alpha.clamp(0, 1), layer.n, dtype),
+        _per_neuron(neuron.beta.clamp(0, 1), layer.n, dtype),
+        _per_neuron(neuron.threshold, layer.n, dtype),
+        call,
+    )
+    return PackedSpikes(anchor, call.words, call.lanes), voltages
+
+
+def _plan(index: Index, source: Source, values_gradient: bool, input_gradient: bool) -> Plan:
+    enabled = torch.is_grad_enabled()
+    return plan(
+        index.n_target,
+        index.n_source,
+        index.indices.size,
+        source.rows,
+        costs_for(float(index.indices.size) * source.lanes.n_lanes),
+        values_gradient=enabled and values_gradient,
+        input_gradient=input_gradient,
+    )
+
+
+_DENSE = Plan(True, False, False)
+
+
+def spike_rates(spikes: PackedSpikes) -> Tensor:
+    """Return spikes per step of each neuron, mean over time and batch, shape (n,)."""
+    count = torch.from_numpy(count_spikes(spikes.words)).to(spikes.anchor.dtype)
+    return count / (spikes.lanes.n_steps * spikes.lanes.n_samples)
+
+
+def _source(connection: Connection, x: Tensor | PackedSpikes, dtype: torch.dtype) -> Source:
+    return packed_source(x, dtype) if isinstance(connection, SparseLinear) else float_source(x, dtype)
+
+
+def _index(connection: SparseLinear, want_input: bool) -> Index:
+    csc = None
+    if want_input:
+        pointers, rows, slots = (part.numpy() for part in connection.csc())
+        csc = (pointers, rows, slots)
+    return Index(connection.indptr.numpy(), connection.indices.numpy(), connection.in_features, csc)
+
+
+def _recurrent_index(connection: Connection) -> Index:
+    if isinstance(connection, SparseLinear):
+        return _index(connection, True)
+    return _full_index(connection.in_features)
+
+
+@functools.lru_cache(maxsize=4)
+def _full_index(n: int) -> Index:
+    """Return the index of a dense n x n connection, every site live."""
+    indptr = np.arange(n + 1, dtype=np.int32) * np.int32(n)
+    indices = np.tile(np.arange(n, dtype=np.int32), n)
+    return Index(indptr, indices, n, csc_from_csr(indptr, indices, n))
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
+
+
+def _per_neuron(parameter: Tensor, n: int, dtype: torch.dtype) -> Tensor:
+    return parameter.to(dtype).expand(n)
+
+
+def _weights(connection: Connection) -> Tensor:
+    return connection.values if isinstance(connection, SparseLinear) else connection.weight
+
+
+def _mode(neuron: Any) -> int | None:
+    # The function chosen at construction is what really resets; the attribute can be changed without effect.
+    return _MODES.get((neuron.state_function.__name__, type(neuron), bool(neuron.reset_delay)))
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    )

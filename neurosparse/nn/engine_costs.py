@@ -1,0 +1,173 @@
+"""The machine's costs for the engine's choices: measured once, kept in the user's cache, overridable.
+
+``NEUROSPARSE_COSTS`` names a JSON file to use instead, or is ``default`` for the built-in values. Without it the engine
+measures when the first large layer runs (under 2 seconds once the kernels are compiled) and keeps the result under the
+user's cache directory, one file for each processor and thread count.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numba import get_num_threads
+
+from neurosparse.errors import ArtifactError
+from neurosparse.kernels.choice import Costs
+from neurosparse.kernels.compiled import TILE
+from neurosparse.kernels.events import busy_fraction, list_events
+from neurosparse.kernels.jit import fingerprint
+from neurosparse.kernels.lanes import Lanes, expand_spikes
+from neurosparse.kernels.layers import Sparse, backward, forward, forward_neurons, make_cells
+from neurosparse.kernels.membrane import NO_GRADIENT, NONE
+from neurosparse.kernels.products import input_gradient
+from neurosparse.kernels.topology import csc_from_csr, csr_from_sites
+
+__all__ = ["calibrate", "costs_for", "set_costs"]
+
+logger = logging.getLogger(__name__)
+
+_LARGE = 2e8  # synapse-lanes of a layer worth measuring for: 10 ms of work
+_chosen: dict[str, Costs] = {}
+
+
+def costs_for(work: float) -> Costs:
+    """Return the costs to plan with, for a layer of `work` synapse-lanes; measures them if that is worth it."""
+    if "costs" not in _chosen:
+        stored = _stored()
+        if stored is None and work < _LARGE:
+            return Costs()
+        _chosen["costs"] = stored if stored is not None else _measured_and_kept()
+    return _chosen["costs"]
+
+
+def set_costs(costs: Costs | None) -> None:
+    """Use `costs` from now on in this process; None forgets them, and the next layer looks again."""
+    _chosen.clear()
+    if costs is not None:
+        _chosen["costs"] = costs
+
+
+def _stored() -> Costs | None:
+    override = os.environ.get("NEUROSPARSE_COSTS", "")
+    if override == "default":
+        return Costs()
+    if override:
+        return _read(Path(override), strict=True)
+    return _read(_cache_file(), strict=False)
+
+
+def _read(path: Path, *, strict: bool) -> Costs | None:
+    try:
+        return Costs(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        if strict:
+            raise ArtifactError(
+                f"NEUROSPARSE_COSTS: {path} is no file of costs ({error}); 'default' uses the built-in ones"
+            ) from error
+        return None
+
+
+def _measured_and_kept() -> Costs:
+    costs = calibrate()
+    path = _cache_file()
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(dataclasses.asdict(costs), indent=1), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        logger.info("the measured costs could not be kept in %s (%s); the next process measures again", path, error)
+    return costs
+
+
+def _cache_file() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or str(Path.home() / ".cache")
+    machine = "/".join([platform.node(), platform.processor(), platform.machine(), torch.__version__, fingerprint()])
+    name = hashlib.sha256(machine.encode()).hexdigest()[:16]
+    return Path(base) / "neurosparse" / f"costs-{name}-{get_num_threads()}-{torch.get_num_threads()}.json"
+
+
+def calibrate(*, n: int = 384, fan_in: int = 40, n_steps: int = 32, batch: int = 64, rounds: int = 5) -> Costs:
+    """Measure this machine: each kernel a few times on a small layer, the fastest counts.
+
+    Parameters
+    ----------
+    n, fan_in : int
+        Neurons and synapses each of the layer.
+    n_steps, batch : int
+    rounds : int
+        Repetitions; a machine that is busy with other things needs more.
+    """
+    rng = np.random.default_rng(0)
+    lanes = Lanes(n_steps, batch)
+    sites = np.concatenate([i * n + np.sort(rng.choice(n, fan_in, replace=False)) for i in range(n)])
+    indptr, indices = csr_from_sites(sites, n, n)
+    values = rng.standard_normal(indices.size).astype(np.float32)
+    words = np.packbits(rng.random((n, lanes.n_lanes)) < 0.05, axis=1, bitorder="little").view(np.uint16)
+    floats = expand_spikes(words)
+    one = np.ones(n, np.float32)
+    cells = make_cells(NONE, None, one, one)
+    given = lanes.rows(n, np.float32)
+    given[...] = 0
+    state = forward_neurons(given, cells, lanes)
+    tiles = np.ones((-(-lanes.n_lanes // TILE), n, TILE), np.float32)
+    csc = csc_from_csr(indptr, indices, n)
+    dense, x = torch.ones(n, n), torch.from_numpy(floats)
+    out = torch.empty(n, lanes.n_lanes)
+
+    def linear(rows: np.ndarray, method: str = "words") -> Sparse:
+        return Sparse(indptr, indices, values, rows, method)  # type: ignore[arg-type]
+
+    def differentiate(source: Sparse | None) -> Callable[[], object]:
+        return lambda: backward(state, cells, lanes, NO_GRADIENT, 1.0, g_spikes=None, g_voltages=given, linear=source)
+
+    per_neuron = _fastest(lambda: forward_neurons(given, cells, lanes), rounds)
+    back = _fastest(differentiate(None), rounds)
+    work = indices.size * lanes.n_words
+    events = work * busy_fraction(words)
+    listing = _fastest(lambda: list_events(words, lanes.n_words), rounds)
+
+    def unit(seconds: float, base: float, count: float) -> float:
+        return max(1e-3, 1e9 * (seconds - base) / count)
+
+    costs = Costs(
+        word_add=unit(_fastest(lambda: forward(linear(words), None, cells, lanes), rounds), per_neuron, work),
+        event_add=unit(
+            _fastest(lambda: forward(linear(words, "events"), None, cells, lanes), rounds), per_neuron + listing, events
+        ),
+        word_dot=unit(_fastest(differentiate(linear(words)), rounds), back, work),
+        event_dot=unit(_fastest(differentiate(linear(words, "events")), rounds), back + listing, events),
+        row_add=unit(_fastest(lambda: forward(linear(floats), None, cells, lanes), rounds), per_neuron, work),
+        row_dot=unit(_fastest(differentiate(linear(floats)), rounds), back, work),
+        transposed_add=unit(
+            _fastest(functools.partial(input_gradient, *csc, values, tiles, lanes, steps_layout=False), rounds),
+            0.0,
+            work,
+        ),
+        dense=unit(_fastest(lambda: torch.mm(dense, x, out=out), rounds), 0.0, n * n * lanes.n_words),
+        stream=unit(per_neuron, 0.0, n * lanes.n_words),
+        listing=unit(listing, 0.0, n * lanes.n_words),
+    )
+    logger.info("measured costs: %s", costs)
+    return costs
+
+
+def _fastest(call: Callable[[], object], rounds: int) -> float:
+    call()
+    times = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return min(times)

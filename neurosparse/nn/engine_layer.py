@@ -1,0 +1,237 @@
+"""One autograd node for a layer over the whole sequence: linear part, bias, synaptic filter, membrane, spikes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from neurosparse.kernels import layers, products
+from neurosparse.kernels.choice import Plan
+from neurosparse.kernels.lanes import Lanes
+from neurosparse.kernels.recurrent import Recurrence, backward_recurrent, forward_recurrent
+from neurosparse.nn.engine_source import Source, gradient_array, numpy_dtype, tensor_of_rows
+from neurosparse.nn.surrogates import Surrogate
+
+__all__ = ["Call", "FusedLayer", "Index"]
+
+
+@dataclass(frozen=True)
+class Index:
+    """The sites of a sparse connection at the time of the call: CSR, and CSC if the input's gradient is wanted."""
+
+    indptr: NDArray[np.int32]
+    indices: NDArray[np.int32]
+    n_source: int
+    csc: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]] | None
+
+    @property
+    def n_target(self) -> int:
+        """Number of target neurons."""
+        return self.indptr.size - 1
+
+    def sites(self) -> Tensor:
+        """Return the keys ``target * n_source + source``, shape (K,)."""
+        rows = np.repeat(np.arange(self.n_target, dtype=np.int64), np.diff(self.indptr))
+        return torch.from_numpy(rows * self.n_source + self.indices)
+
+
+@dataclass
+class Call:
+    """What a call of `FusedLayer` needs besides tensors, and the spikes it leaves.
+
+    `index` is None for a dense weight, whose plan is dense. `recurrence` is the index
+    of the recurrent connection, CSC included.
+    """
+
+    source: Source
+    index: Index | None
+    n: int
+    mode: int
+    filtered: bool
+    surrogate: Surrogate
+    plan: Plan
+    want_voltages: bool
+    recurrence: Index | None = None
+    words: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, 0), np.uint16))
+
+    @property
+    def lanes(self) -> Lanes:
+        """Geometry of the layer's own rows."""
+        return Lanes(self.source.n_steps, self.source.lanes.n_samples)
+
+
+class FusedLayer(torch.autograd.Function):
+    """``(anchor, weights, recurrent, bias, alpha, beta, threshold, call) -> (spikes' anchor, voltages)``.
+
+    Weights are (K,) values of `call.index` or a dense (n, n_source); `recurrent` the values of `call.recurrence`.
+    These, bias, alpha and voltages may be None; the cells' parameters are (n,).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        anchor: Tensor,
+        weights: Tensor,
+        recurrent: Tensor | None,
+        bias: Tensor | None,
+        alpha: Tensor | None,
+        beta: Tensor,
+        threshold: Tensor,
+        call: Call,
+    ) -> tuple[Tensor, Tensor | None]:
+        ctx.set_materialize_grads(False)
+        ctx.call = call
+        cells = layers.make_cells(call.mode, _array(alpha), _array(beta), _array(threshold))
+        keep = layers.Keep(post=call.want_voltages, synaptic=call.filtered and ctx.needs_input_grad[4])
+        source, lanes = call.source, call.lanes
+        if recurrent is not None:
+            state = forward_recurrent(
+                _current(call, weights, bias), _recurrence(call, recurrent), cells, lanes, keep=keep
+            )
+        elif call.plan.dense or source.constant:
+            state = layers.forward_neurons(_current(call, weights, bias), cells, lanes, keep=keep)
+        else:
+            state = layers.forward(
+                _linear(call, weights, call.plan.forward_events), _array(bias), cells, lanes, keep=keep
+            )
+        call.words = state.words
+        ctx.cells, ctx.state = cells, state
+        voltages = None
+        if call.want_voltages:
+            voltages = tensor_of_rows(state.post if state.post.size else state.v, lanes)
+        # Saved for their version counters: a weight or a returned voltage that is changed in place is an error, not a
+        # wrong gradient.
+        ctx.save_for_backward(weights, recurrent, voltages)
+        return anchor.new_zeros(()).expand(lanes.n_steps, lanes.n_samples, call.n), voltages
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g_spikes: Tensor | None, g_voltages: Tensor | None) -> tuple[Tensor | None, ...]:
+        call: Call = ctx.call
+        if g_spikes is None and g_voltages is None:
+            return (None,) * 8
+        weights, recurrent, _ = ctx.saved_tensors
+        adjoint, g_recurrent = _differentiate(ctx, weights, recurrent, g_spikes, g_voltages)
+        want_input, want_weights = ctx.needs_input_grad[:2]
+        g_weights = None
+        if want_weights:
+            g_weights = _weight_gradient(call, adjoint.current) if adjoint.values is None else _tensor(adjoint.values)
+        g_input = _input_gradient(call, weights, adjoint.current) if want_input else None
+        per_neuron = (adjoint.bias, adjoint.alpha, adjoint.beta, adjoint.threshold)
+        return g_input, g_weights, g_recurrent, *map(_tensor, per_neuron), None
+
+
+def _differentiate(
+    ctx: Any, weights: Tensor, recurrent: Tensor | None, g_spikes: Tensor | None, g_voltages: Tensor | None
+) -> tuple[layers.Adjoint, Tensor | None]:
+    """Return the adjoint of the neurons and the gradient of the recurrent values."""
+    call: Call = ctx.call
+    lanes, source = call.lanes, call.source
+    want_input, want_weights, want_recurrent, want_bias, want_alpha, want_beta, want_threshold = ctx.needs_input_grad[
+        :7
+    ]
+    arguments: Any = (ctx.cells, lanes, call.surrogate.code, call.surrogate.parameter)
+    options: dict[str, Any] = {
+        "g_spikes": gradient_array(g_spikes, lanes, call.n),
+        "g_voltages": gradient_array(g_voltages, lanes, call.n),
+        "want_alpha": want_alpha,
+        "want_beta": want_beta,
+        "want_threshold": want_threshold,
+    }
+    if recurrent is not None:
+        recurrence = _recurrence(call, recurrent)
+        adjoint = backward_recurrent(ctx.state, recurrence, *arguments, **options)
+        g_recurrent = None
+        if want_recurrent:
+            g_recurrent = products.value_gradient(
+                recurrence.indptr, recurrence.indices, call.words, adjoint.current, shift=lanes.padded
+            )
+        if source.constant:
+            summed = adjoint.current.reshape(call.n, lanes.n_steps, lanes.padded).sum(axis=1)
+            adjoint = replace(adjoint, current=summed)
+        if not want_bias:
+            adjoint = replace(adjoint, bias=None)
+        return adjoint, _tensor(g_recurrent)
+    fused = not call.plan.dense and not source.constant
+    layout: Literal["tiles", "rows", "sum"] | None = None
+    if want_input or (want_weights and not fused):
+        layout = "sum" if source.constant else "tiles" if fused else "rows"
+    linear = _linear(call, weights, call.plan.backward_events) if fused and want_weights else None
+    adjoint = layers.backward(ctx.state, *arguments, **options, linear=linear, want_bias=want_bias, current=layout)
+    return adjoint, None
+
+
+def _linear(call: Call, values: Tensor, events: bool) -> layers.Sparse:
+    assert call.index is not None
+    return layers.Sparse(
+        call.index.indptr, call.index.indices, _array(values), call.source.rows, "events" if events else "words"
+    )
+
+
+def _recurrence(call: Call, values: Tensor) -> Recurrence:
+    index = call.recurrence
+    assert index is not None
+    return Recurrence(index.indptr, index.indices, _array(values), index.csc)
+
+
+def _current(call: Call, weights: Tensor, bias: Tensor | None) -> NDArray[Any]:
+    """Rows of currents, for the layers whose linear part is not fused: BLAS, or one step of a constant input."""
+    source = call.source
+    if not call.plan.dense:
+        assert call.index is not None
+        index = call.index
+        return products.product(index.indptr, index.indices, _array(weights), source.rows, bias=_array(bias))
+    dtype = numpy_dtype(weights.dtype)
+    current = source.lanes.rows(call.n, dtype)
+    out = torch.from_numpy(current)
+    rows = torch.from_numpy(source.rows)
+    if bias is None:
+        torch.mm(_dense(call, weights), rows, out=out)
+    else:
+        torch.addmm(bias.unsqueeze(1), _dense(call, weights), rows, out=out)
+    return current
+
+
+def _weight_gradient(call: Call, current: Any) -> Tensor:
+    source = call.source
+    if not call.plan.dense:
+        assert call.index is not None
+        return torch.from_numpy(products.value_gradient(call.index.indptr, call.index.indices, source.rows, current))
+    dense = torch.mm(torch.from_numpy(current), torch.from_numpy(source.rows).t())
+    return dense if call.index is None else dense.reshape(-1)[call.index.sites()]
+
+
+def _input_gradient(call: Call, weights: Tensor, current: Any) -> Tensor:
+    source = call.source
+    if not call.plan.dense:
+        assert call.index is not None
+        assert call.index.csc is not None
+        steps = source.wants_steps
+        g = products.input_gradient(*call.index.csc, _array(weights), current, source.lanes, steps_layout=steps)
+        return torch.from_numpy(g) if steps else tensor_of_rows(g, source.lanes)
+    rows = source.lanes.rows(source.rows.shape[0], numpy_dtype(weights.dtype))
+    torch.mm(_dense(call, weights).t(), torch.from_numpy(current), out=torch.from_numpy(rows))
+    g_rows = tensor_of_rows(rows, source.lanes)
+    return g_rows.contiguous() if source.wants_steps else g_rows
+
+
+def _dense(call: Call, weights: Tensor) -> Tensor:
+    if call.index is None:
+        return weights.detach()
+    dense = weights.new_zeros(call.index.n_target * call.index.n_source)
+    dense[call.index.sites()] = weights.detach()
+    return dense.view(call.index.n_target, call.index.n_source)
+
+
+def _array(tensor: Tensor | None) -> Any:
+    return None if tensor is None else tensor.detach().contiguous().numpy()
+
+
+def _tensor(array: NDArray[Any] | None) -> Tensor | None:
+    return None if array is None else torch.from_numpy(array)
