@@ -16,6 +16,7 @@ from neurosparse.rewiring.layer import SparseLayer
 __all__ = ["BirthSites", "DaleSigns", "FixedSigns", "FreeSigns", "RedrawnSigns", "Signs", "UniformDormant"]
 
 Sites = NDArray[np.int64]
+SignArray = NDArray[np.int8]
 
 
 class BirthSites(Protocol):
@@ -37,7 +38,7 @@ class UniformDormant:
 class Signs(Protocol):
     """Gives synapses the sign they must keep."""
 
-    def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> NDArray[np.int8] | None:
+    def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> SignArray | None:
         """Return +1 or -1 for each of `sites`, or None where signs are free."""
 
 
@@ -45,32 +46,40 @@ class Signs(Protocol):
 class FreeSigns:
     """Any synapse may change its sign."""
 
-    def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> NDArray[np.int8] | None:
+    def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> SignArray | None:
         """See `Signs`."""
         return None
 
 
 @dataclass(frozen=True)
 class FixedSigns:
-    """Every *potential* synapse has one sign for life, as in Bellec et al. 2018; derived from a hash, so it needs no memory."""
+    """Every *potential* synapse has one sign for life (Bellec et al. 2018): a hash of its site, no memory."""
 
-    def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> NDArray[np.int8] | None:
+    def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> SignArray | None:
         """See `Signs`."""
         return signs_from_hash(sites, seed, layer.index).astype(np.int8)
 
 
 @dataclass(frozen=True)
 class RedrawnSigns:
-    """A fresh random sign at each birth, as in the authors' sparse-matrix script."""
+    """A fresh random sign at each birth, as in the authors' sparse-matrix script; initial weights keep theirs."""
 
-    def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> NDArray[np.int8] | None:
+    def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> SignArray | None:
         """See `Signs`."""
-        return (1 - 2 * generator.integers(2, size=sites.size)).astype(np.int8)
+        drawn = (1 - 2 * generator.integers(2, size=sites.size)).astype(np.int8)
+        if layer.signs is not None:
+            return drawn
+        present = np.sign(layer.values.cpu().numpy()).astype(np.int8)  # at attachment `sites` are the layer's own
+        return np.where(present != 0, present, drawn)
 
 
 @dataclass(frozen=True)
 class DaleSigns:
-    """Dale's law: the sign belongs to the presynaptic neuron; a fraction of them, at random, excites (LSNN: 0.75)."""
+    """Dale's law: the sign belongs to the presynaptic neuron; a fraction of them, at random, excites (LSNN: 0.75).
+
+    In a `SparseSNN` a neuron has the same sign in all its projections, recurrent and forward; in other models the
+    layers do not say which population they come from, and each has signs of its own.
+    """
 
     excitatory: float = 0.75
 
@@ -78,8 +87,8 @@ class DaleSigns:
         if not 0 <= self.excitatory <= 1:
             raise ValidationError(f"DaleSigns.excitatory: must lie in [0, 1], got {self.excitatory}")
 
-    def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> NDArray[np.int8] | None:
+    def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> SignArray | None:
         """See `Signs`."""
         n_source = layer.module.in_features
-        excites = stream(seed, "dale", layer.index).random(n_source) < self.excitatory
+        excites = stream(seed, "dale", layer.source).random(n_source) < self.excitatory
         return np.where(excites[sites % n_source], 1, -1).astype(np.int8)

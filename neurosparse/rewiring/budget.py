@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
 from neurosparse.rewiring.layer import SparseLayer
 
-__all__ = ["Budget", "GlobalPool", "KeepPerLayer"]
+__all__ = ["Budget", "GlobalPool", "KeepPerLayer", "Promise"]
+
+Promise = Literal["layer", "total", "none"]
+"""Whose number of synapses a budget keeps exactly: every layer's, the network's, or nobody's."""
 
 
 class Budget(Protocol):
     """Turns deaths into births."""
+
+    keeps: ClassVar[Promise]
 
     def births(self, layers: list[SparseLayer], deaths: list[int], generator: np.random.Generator) -> list[int]:
         """Return the number of births per layer; never more than the layer's dormant sites after the deaths."""
@@ -22,6 +27,8 @@ class Budget(Protocol):
 @dataclass(frozen=True)
 class KeepPerLayer:
     """Every layer keeps its number of synapses exactly."""
+
+    keeps: ClassVar[Promise] = "layer"
 
     def births(self, layers: list[SparseLayer], deaths: list[int], generator: np.random.Generator) -> list[int]:
         """See `Budget`."""
@@ -32,8 +39,11 @@ class KeepPerLayer:
 class GlobalPool:
     """Only the total is kept: births go to layer l with probability proportional to n_sites_l * initial density_l.
 
-    As in the authors' ``rewiring_global_constraint`` and in LSNN (Bellec et al. 2018). What a full layer cannot take is drawn again.
+    As in the authors' ``rewiring_global_constraint`` and in LSNN (Bellec et al. 2018). What a full layer cannot take is
+    drawn again.
     """
+
+    keeps: ClassVar[Promise] = "total"
 
     def births(self, layers: list[SparseLayer], deaths: list[int], generator: np.random.Generator) -> list[int]:
         """See `Budget`."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
+
+import numpy as np
 
 from neurosparse.errors import UnknownNameError, ValidationError
 
@@ -24,9 +26,9 @@ def distribute(
     density : float in (0, 1], or one per layer
         Of the whole network, shared out by `distribution`; or, given per layer, taken as it is.
     distribution : {"erdos_renyi", "uniform"}
-        ``erdos_renyi``: K_l proportional to n_target + n_source, so that small layers are denser (Mocanu et al. 2018, SET); a layer
-        that would exceed density 1 is full and its surplus goes to the others (Evci et al. 2020, RigL). ``uniform``: the same
-        density everywhere.
+        ``erdos_renyi``: K_l proportional to n_target + n_source, so that small layers are denser (Mocanu et al. 2018,
+        SET); a layer that would exceed density 1 is full and its surplus goes to the others (Evci et al. 2020, RigL).
+        ``uniform``: the same density everywhere.
 
     Returns
     -------
@@ -38,15 +40,17 @@ def distribute(
     The budget that Bellec et al. 2018 set by hand for MNIST, 1/3/30 %, is Erdos-Renyi to within rounding:
 
     >>> shapes = [(300, 784), (100, 300), (10, 100)]
-    >>> [round(k / (n * m), 4) for k, (n, m) in zip(distribute(shapes, 3552 / 266200), shapes)]
+    >>> [round(k / (n * m), 4) for k, (n, m) in zip(distribute(shapes, 0.0133), shapes)]
     [0.0102, 0.0296, 0.244]
     """
-    if not isinstance(density, (int, float)):
-        densities = list(density)
+    if any(min(shape) < 1 for shape in shapes) or not shapes:
+        raise ValidationError(f"shapes: needs (n_target, n_source) >= (1, 1) of at least one layer, got {list(shapes)}")
+    if np.ndim(density):
+        densities = [float(d) for d in cast("Sequence[float]", density)]
         if len(densities) != len(shapes):
             raise ValidationError(f"density: {len(densities)} values for {len(shapes)} layers")
         return [_count(shape, _checked(d)) for shape, d in zip(shapes, densities, strict=True)]
-    total = _checked(density)
+    total = _checked(cast("float", density))
     if distribution == "uniform":
         return [_count(shape, total) for shape in shapes]
     if distribution == "erdos_renyi":

@@ -24,13 +24,16 @@ class Drift(Protocol):
 
 @dataclass(frozen=True)
 class L1Proximal:
-    """Soft threshold ``w <- sign(w) max(|w| - learning_rate * alpha, 0)``: the proximal step of alpha * |w|, with exact zeros."""
+    """Soft threshold ``w <- sign(w) max(|w| - learning_rate * alpha, 0)``: the proximal step of alpha * |w|.
+
+    Unlike a gradient of alpha * |w| it never steps over 0, and it is never amplified by Adam.
+    """
 
     alpha: float
 
     def __post_init__(self) -> None:
-        if not self.alpha >= 0:
-            raise ValidationError(f"alpha: the strength of L1 must be >= 0, got {self.alpha}")
+        if not 0 <= self.alpha < math.inf:
+            raise ValidationError(f"alpha: the strength of L1 must be finite and >= 0, got {self.alpha}")
 
     def apply(self, layer: SparseLayer, learning_rate: float, generator: np.random.Generator) -> None:
         """See `Drift`."""
@@ -40,16 +43,17 @@ class L1Proximal:
 
 @dataclass(frozen=True)
 class Langevin:
-    """Gaussian noise ``sqrt(2 * learning_rate * T)`` on every live weight that is not 0; T in the sense of Bellec et al. 2018.
+    """Gaussian noise of standard deviation ``sqrt(2 * learning_rate * T)`` on every live weight that is not 0.
 
-    A newborn that no gradient has moved gets none: noise alone must not decide that a useless synapse lives.
+    T in the sense of Bellec et al. 2018. A newborn that no gradient has moved gets none: noise alone must not decide
+    that a useless synapse lives.
     """
 
     temperature: float
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
-            raise ValidationError(f"temperature: must be >= 0, got {self.temperature}")
+        if not 0 <= self.temperature < math.inf:
+            raise ValidationError(f"temperature: must be finite and >= 0, got {self.temperature}")
 
     def apply(self, layer: SparseLayer, learning_rate: float, generator: np.random.Generator) -> None:
         """See `Drift`."""
@@ -60,9 +64,9 @@ class Langevin:
 
 
 def temperature_from_code(learning_rate: float, sigma: float) -> float:
-    """Return the T for which the paper's noise equals the authors' code, which adds ``learning_rate * N(0, sigma)`` per step.
+    """Return the T for which the paper's noise equals the authors' code, which adds ``learning_rate * N(0, sigma)``.
 
-    >>> temperature_from_code(0.5, 1e-5)
-    2.5e-11
+    >>> f"{temperature_from_code(0.5, 1e-5):.3g}"
+    '2.5e-11'
     """
     return learning_rate * sigma**2 / 2

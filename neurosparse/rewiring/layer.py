@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from neurosparse.core.network import INPUT
+from neurosparse.nn.network import SparseSNN
 from neurosparse.nn.sparse import SparseLinear
 
-__all__ = ["SparseLayer"]
+__all__ = ["SparseLayer", "presynaptic_populations"]
 
 
 @dataclass
@@ -24,24 +26,33 @@ class SparseLayer:
         Of the module in its model.
     index : int
         Position among the model's sparse layers; names this layer's fixed signs.
+    source : str
+        The population its synapses come from; layers with the same one share Dale's signs.
     module : SparseLinear
     initial_density : float
         At attachment; weighs the layer in a global budget.
     sites : int64 (K,)
         Sorted keys ``target * n_source + source``.
     signs : int8 (K,) or None
-        The sign each synapse may have, for methods that constrain it.
+        The sign each synapse may have, for methods that constrain it; None until they are set, too.
     born_at : int64 (K,)
-        Optimizer step after which the synapse was born; 0 for those there from the start.
+        `clock` when the synapse was born; 0 for those there from the start.
+    clock : int
+        Optimizer steps these weights have made: Adam's own count where it keeps one, else the rewirer's.
+    topology_version : int
+        Of the module, when the arrays here were last true of it.
     """
 
     name: str
     index: int
+    source: str
     module: SparseLinear
     initial_density: float
     sites: NDArray[np.int64]
     signs: NDArray[np.int8] | None
     born_at: NDArray[np.int64]
+    clock: int = 0
+    topology_version: int = 0
 
     @property
     def values(self) -> Tensor:
@@ -63,3 +74,17 @@ class SparseLayer:
         if self.signs is None:
             raise TypeError(f"{self.name}: this method has no signs")
         return self.values * torch.from_numpy(self.signs).to(self.values)
+
+
+def presynaptic_populations(model: nn.Module) -> dict[SparseLinear, str]:
+    """Return which population each `SparseLinear` of a `SparseSNN` in `model` comes from; other modules do not say."""
+    found: dict[SparseLinear, str] = {}
+    for path, part in model.named_modules():
+        if isinstance(part, SparseSNN):
+            source = INPUT
+            for name, layer in zip(part.names or (), part.layers(), strict=True):
+                for connection, population in ((layer.connection, source), (layer.recurrent, name)):
+                    if isinstance(connection, SparseLinear):
+                        found[connection] = f"{path}.{population}" if path else population
+                source = name
+    return found

@@ -1,14 +1,15 @@
-"""Optimizer state follows its synapse: moved when the order changes, dropped at death, zero at birth, corrected for age.
+"""Optimizer state follows its synapse: moved with it, dropped at death, zero at birth, corrected for age.
 
-Adam divides its moments by ``1 - beta**t`` with the optimizer's own t. For a synapse born at step 5 000 that correction is long gone,
-and with fresh moments its first steps are 3.2 to 6.5 times the learning rate instead of 1 (methods that skip this play lottery with
-the signs of newborns). ``age_corrected`` replaces t by the age of the synapse: after each step it takes back what Adam did to young
-synapses and does what Adam would have done with t = age (Kingma and Ba 2015, Algorithm 1).
+Adam divides its moments by ``1 - beta**t`` with the optimizer's own t. For a synapse born at step 5 000 that correction
+is long gone, and with fresh moments its first steps are 3.2 to 6.5 times the learning rate instead of 1 (methods that
+skip this play lottery with the signs of newborns). ``age_corrected`` replaces t by the age of the synapse: after each
+step it takes back what Adam did to young synapses and does what Adam would have done with t = age (Kingma and Ba 2015,
+Algorithm 1). ``layer_mean`` instead starts a newborn's second moment at the mean of its layer: its first steps are then
+as long as its gradient is large beside the others', so that weakly driven newborns are the first to die.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
@@ -18,12 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neurosparse.errors import UnknownNameError, ValidationError
+from neurosparse.kernels.synapses import correct_adam, moved
 from neurosparse.rewiring.layer import SparseLayer
 
 __all__ = ["OptimizerState", "StatePolicy"]
 
-StatePolicy = Literal["age_corrected", "zero", "carry"]
-_ADAM = (torch.optim.Adam, torch.optim.AdamW)
+StatePolicy = Literal["age_corrected", "layer_mean", "zero", "carry"]
+_SECOND_MOMENTS = ("exp_avg_sq", "max_exp_avg_sq", "square_avg")
 
 
 class OptimizerState:
@@ -32,10 +34,12 @@ class OptimizerState:
     Parameters
     ----------
     optimizer : torch.optim.Optimizer
-        Any; age correction acts on Adam and AdamW (amsgrad included), others have no bias correction to mend.
-    policy : {"age_corrected", "zero", "carry"}
-        What newborns get: ``zero`` state, the same with ``age_corrected`` steps (the default), or ``carry``: the state of the
-        synapse that died in their place, as codes do that keep dense state.
+        Any with per-parameter state of the parameter's shape. Age correction acts on Adam and AdamW, amsgrad included;
+        SGD and RMSprop have no bias correction to mend, and NAdam, RAdam and Adamax keep theirs, by their own t.
+    policy : {"age_corrected", "layer_mean", "zero", "carry"}
+        What newborns get: ``zero`` state, the same with ``age_corrected`` steps (the default), the ``layer_mean`` of the
+        second moments, or ``carry``: the state of a synapse that died in the same layer, as in codes that keep dense
+        state and never clear it.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, policy: StatePolicy) -> None:
@@ -49,47 +53,47 @@ class OptimizerState:
             if any(parameter is layer.module.values for parameter in group["params"]):
                 return group
         raise ValidationError(
-            f"{layer.name}.values: not among the optimizer's parameters; make the optimizer from model.parameters() before attach()"
+            f"{layer.name}.values: not among the optimizer's parameters; "
+            "make the optimizer from model.parameters() before attach()"
         )
 
     def learning_rate(self, layer: SparseLayer) -> float:
         """Return the current learning rate of the layer's values."""
         return float(self.group_of(layer)["lr"])
 
-    def correct_age(self, layer: SparseLayer, step: int) -> None:
-        """Redo the optimizer step just made for synapses born during training, with their age in place of Adam's t.
+    def clock(self, layer: SparseLayer, step: int) -> int:
+        """Return how many steps the layer's values have made: Adam's t, or `step` if the optimizer keeps no count."""
+        t = self.optimizer.state.get(layer.module.values, {}).get("step")
+        return step if t is None else int(t)
 
-        `step` counts the rewirer's steps including this one; a synapse born after step s has age ``step - s`` now.
+    def correct_age(self, layer: SparseLayer, step: int) -> None:
+        """Advance the layer's clock; redo the step just made for young synapses, with their age in place of Adam's t.
+
+        `step` counts the rewirer's own steps. Where Adam made none (no gradient, or a step that a gradient scaler
+        skipped), there is nothing to redo and nobody gets older.
         """
-        if self.policy != "age_corrected" or not isinstance(self.optimizer, _ADAM):
-            return
+        before, layer.clock = layer.clock, self.clock(layer, step)
         state = self.optimizer.state.get(layer.module.values, {})
-        if "exp_avg" not in state:
+        adam = isinstance(self.optimizer, (torch.optim.Adam, torch.optim.AdamW)) and "exp_avg" in state
+        if self.policy != "age_corrected" or not adam or layer.clock == before:
             return
         group = self.group_of(layer)
-        beta1, beta2 = (float(beta) for beta in group["betas"])
-        # Beyond this age both corrections are 1 to within 1e-4 and there is nothing to mend.
-        horizon = math.log(1e-4) / math.log(max(beta1, beta2)) if max(beta1, beta2) > 0 else 0
-        young = np.flatnonzero((layer.born_at > 0) & (step - layer.born_at < horizon))
-        if not young.size:
-            return
-        device = layer.values.device
-        slots = torch.from_numpy(young).to(device)
-        age = torch.from_numpy((step - layer.born_at[young]).astype(np.float64)).to(device)
-        m = state["exp_avg"][slots].double()
-        v = state["max_exp_avg_sq" if group.get("amsgrad") else "exp_avg_sq"][slots].double()
-        t = float(state["step"])
-
-        def update(steps: Any) -> Tensor:
-            return m / (1 - beta1**steps) / ((v / (1 - beta2**steps)).sqrt() + group["eps"])
-
-        change = float(group["lr"]) * (update(t) - update(age))
-        if group.get("maximize"):
-            change = -change
-        layer.values[slots] += change.to(layer.values.dtype)
+        values = layer.values.cpu().numpy()  # the weights themselves on a CPU, a copy of them elsewhere
+        correct_adam(
+            values,
+            state["exp_avg"].cpu().numpy(),
+            state["max_exp_avg_sq" if group.get("amsgrad") else "exp_avg_sq"].cpu().numpy(),
+            layer.born_at,
+            layer.clock,
+            learning_rate=float(group["lr"]),
+            betas=(float(group["betas"][0]), float(group["betas"][1])),
+            epsilon=float(group["eps"]),
+        )
+        if layer.values.device.type != "cpu":
+            layer.values.copy_(torch.from_numpy(values))
 
     def reorder(self, layer: SparseLayer, source: NDArray[np.int64], replaced: NDArray[np.int64]) -> None:
-        """Move the state of every survivor to its new slot; call after the layer has its new topology.
+        """Move the state of every survivor to its new slot; call before the layer gets its new topology.
 
         Parameters
         ----------
@@ -98,14 +102,14 @@ class OptimizerState:
         replaced : (n_newborn,) int64
             Old slots whose state ``carry`` hands to the newborns, in their order (-1: none).
         """
-        state = self.optimizer.state.get(layer.module.values)
-        if not state:
-            return
-        moves = source.copy()
+        moves = source
         if self.policy == "carry":
+            moves = source.copy()
             moves[source < 0] = replaced
-        index = torch.from_numpy(np.maximum(moves, 0)).to(layer.values.device)
-        fresh = torch.from_numpy(moves < 0).to(layer.values.device)
+        state = self.optimizer.state.get(layer.module.values, {})
         for key, value in state.items():
-            if isinstance(value, Tensor) and value.dim() == 1 and key != "step":
-                state[key] = torch.where(fresh, value.new_zeros(()), value[index]) if value.numel() else value.new_zeros(moves.size)
+            if isinstance(value, Tensor) and value.shape == layer.values.shape:
+                array = moved(value.cpu().numpy(), moves)
+                if self.policy == "layer_mean" and key in _SECOND_MOMENTS and (source >= 0).any():
+                    array[source < 0] = array[source >= 0].mean()
+                state[key] = torch.from_numpy(array).to(value.device)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from neurosparse.errors import ValidationError
 
-__all__ = ["EveryStep", "Event", "Never", "Schedule"]
+__all__ = ["Event", "EveryStep", "Never", "Schedule"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Schedule(Protocol):
     """Decides, after each optimizer step, whether to rewire now."""
 
     def due(self, step: int, metrics: Mapping[str, float]) -> Event | None:
-        """Return the event of optimizer step `step` (1, 2, ...), or None; `metrics` are what the caller gave to ``Rewirer.step``."""
+        """Return the event of optimizer step `step` (1, 2, ...), or None; `metrics` came with ``Rewirer.step``."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class EveryStep:
     n: int = 1
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise ValidationError(f"EveryStep.n: must be >= 1, got {self.n}")
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
+            raise ValidationError(f"EveryStep.n: must be an integer number of optimizer steps >= 1, got {self.n!r}")
 
     def due(self, step: int, metrics: Mapping[str, float]) -> Event | None:
         """See `Schedule`."""
