@@ -26,21 +26,21 @@ STUDIES = {
     "digits": {
         "network": {"hidden": [256, 128], "density": 0.05},
         "training": {"epochs": 60, "batch_size": 32, "learning_rate": 1e-2},
-        "alpha": 1e-2,
+        "deep_r": {"name": "deep_r", "alpha": 1e-2},
         "dense_learning_rate": 3e-3,
     },
     "mnist-1.33%": {
         "data": {"name": "mnist"},
         "network": {"hidden": [300, 100], "density": [0.01, 0.03, 0.3], "gain": MNIST_GAIN},
-        "training": {"epochs": 40, "learning_rate": 1e-2},
-        "alpha": 2e-2,
+        "training": {"epochs": 40, "learning_rate": 1.5e-2},
+        "deep_r": {"name": "deep_r", "alpha": 3e-2, "optimizer_state": "layer_mean"},
         "dense_learning_rate": 1e-3,
     },
     "mnist-5%": {
         "data": {"name": "mnist"},
         "network": {"hidden": [300, 100], "density": [0.0385, 0.111, 0.919], "gain": MNIST_GAIN},
         "training": {"epochs": 20, "learning_rate": 1e-2},
-        "alpha": 1e-2,
+        "deep_r": {"name": "deep_r", "alpha": 3e-2, "optimizer_state": "layer_mean"},
         "dense_learning_rate": 1e-3,
     },
 }
@@ -52,7 +52,7 @@ def configuration(study: dict, condition: str, seed: int) -> RunConfig:
         "data": dict(study.get("data", {})),
         "network": dict(study["network"]),
         "training": dict(study["training"]),
-        "method": {"name": "deep_r", "alpha": study["alpha"]} if condition == "deep_r" else {"name": "static"},
+        "method": dict(study["deep_r"]) if condition == "deep_r" else {"name": "static"},
     }
     if condition == "dense":
         content["network"]["connections"] = "dense"
@@ -65,11 +65,12 @@ def main() -> None:
     parser.add_argument("study", choices=list(STUDIES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--dense", action="store_true", help="train the dense network of the same shape too")
+    parser.add_argument("--conditions", nargs="+", choices=["deep_r", "static", "dense"], help="only these")
     parser.add_argument("--out", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
 
     study, table = STUDIES[arguments.study], {}
-    for condition in ["deep_r", "static", *(["dense"] if arguments.dense else [])]:
+    for condition in arguments.conditions or ["deep_r", "static", *(["dense"] if arguments.dense else [])]:
         for seed in range(arguments.seeds):
             run = arguments.out / arguments.study.replace("%", "pc") / f"{condition}-{seed}"
             start = time.perf_counter()
@@ -93,7 +94,8 @@ def main() -> None:
         test = np.array([row["test"] for row in rows]) * 100
         spread = f" +- {test.std(ddof=1):.2f}" if len(test) > 1 else ""
         print(f"{condition:7s} {test.mean():.2f}{spread} % test, mean of {len(test)}; {rows[0]['synapses']} synapses")
-    path = arguments.out / arguments.study.replace("%", "pc") / "results.json"
+    path = Path(__file__).parent / "results" / f"{arguments.study.replace(chr(37), 'pc')}.json"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(table, indent=2) + "\n")
 
 

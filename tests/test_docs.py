@@ -112,3 +112,9 @@ def test_a_failing_block_is_reported_with_its_line(tmp_path):
     assert done.returncode == 1
     assert 'bad.md", line 22' in done.stderr
     assert "KeyError" in done.stderr
+
+
+def test_the_generated_parts_of_the_readme_are_what_the_code_and_the_results_say():
+    command = [sys.executable, str(ROOT / "docs" / "update_readme.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
