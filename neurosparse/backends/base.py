@@ -45,7 +45,8 @@ class Backend(Protocol):
     def simulate(self, network: Network, inputs: ArrayLike, *, record: frozenset[Quantity], seed: int) -> Recording:
         """Run `network` from rest on `inputs` (time, batch, n_inputs); called only with what `unsupported` has passed.
 
-        Spikes of every population are always recorded; voltages of `LI` populations too, of the others if `record` asks for them.
+        Spikes of every population are always recorded; voltages of `LI` populations too, of the others if `record`
+        asks for them.
         """
 
 
@@ -79,7 +80,8 @@ def simulate(
     Returns
     -------
     Recording
-        Arrays (time, batch, n) per population, aligned so that step t is step t of the `reference` whatever the engine's own latency.
+        Arrays (time, batch, n) per population, aligned so that step t is step t of the `reference`, whatever the
+        engine's own latency.
 
     Raises
     ------

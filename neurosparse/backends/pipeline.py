@@ -1,9 +1,10 @@
 """Time alignment for engines that cost one step per synaptic hop (Brian2's default schedule, Lava, Loihi).
 
-In a `Network`, a projection without delay acts in the same step. A pipelined engine cannot do that: there every population p runs
-``offset[p]`` steps behind, and a projection from a to b gets the engine delay ``delay + offset[b] - offset[a]``, which must be at
-least one. Step t of p is step ``t + offset[p]`` of the engine; the input has offset 0. From rest and without bias nothing happens in
-the first ``offset[p]`` steps, so the shift is invisible; a bias must be switched on at engine step ``offset[p]``.
+In a `Network`, a projection without delay acts in the same step. A pipelined engine cannot do that: there every
+population p runs ``offset[p]`` steps behind, and a projection from a to b gets the engine delay ``delay + offset[b] -
+offset[a]``, which must be at least one. Step t of p is step ``t + offset[p]`` of the engine; the input has offset 0.
+From rest and without bias nothing happens in the first ``offset[p]`` steps, so the shift is invisible; a bias must be
+switched on at engine step ``offset[p]``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ __all__ = ["Pipeline", "impossible_loops", "pipeline"]
 
 @dataclass(frozen=True)
 class Pipeline:
-    """`offsets` of every population (and of the input, 0), engine `delays` >= 1 per projection, `n_extra` steps to run beyond the input."""
+    """How a network runs in a pipelined engine.
+
+    Attributes
+    ----------
+    offsets : dict of population name to int
+        Steps each population runs behind; 0 for the input.
+    delays : tuple of int
+        Engine delay of each projection, >= 1.
+    n_extra : int
+        Steps to run beyond the input.
+    """
 
     offsets: dict[str, int]
     delays: tuple[int, ...]
@@ -28,7 +39,8 @@ class Pipeline:
 def pipeline(network: Network) -> Pipeline:
     """Return the smallest offsets that give every projection an engine delay of at least one step.
 
-    Longest paths by relaxation (Bellman-Ford). Raises `UnsupportedError` where a loop leaves no solution; see `impossible_loops`.
+    Longest paths by relaxation (Bellman-Ford). Raises `UnsupportedError` where a loop leaves no solution; see
+    `impossible_loops`.
     """
     offsets = {INPUT: 0, **{p.name: 1 for p in network.populations}}
     for _ in range(len(offsets) + 1):

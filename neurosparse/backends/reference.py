@@ -45,7 +45,7 @@ class Reference:
             for name in network.order:
                 population = network[name]
                 current = np.zeros((n_samples, population.n), network.dtype)
-                for projection, matrix in zip(network.projections, matrices):
+                for projection, matrix in zip(network.projections, matrices, strict=True):
                     if projection.target == name and t >= projection.delay:
                         source = x if projection.source == INPUT else spikes[projection.source]
                         current += _transmit(matrix, source[t - projection.delay])

@@ -37,9 +37,9 @@ class OptimizerState:
         Any with per-parameter state of the parameter's shape. Age correction acts on Adam and AdamW, amsgrad included;
         SGD and RMSprop have no bias correction to mend, and NAdam, RAdam and Adamax keep theirs, by their own t.
     policy : {"age_corrected", "layer_mean", "zero", "carry"}
-        What newborns get: ``zero`` state, the same with ``age_corrected`` steps (the default), the ``layer_mean`` of the
-        second moments, or ``carry``: the state of a synapse that died in the same layer, as in codes that keep dense
-        state and never clear it.
+        What newborns get: ``zero`` state, the same with ``age_corrected`` steps (the default), the ``layer_mean`` of
+        the second moments, or ``carry``: the state of a synapse that died in the same layer, as in codes that keep
+        dense state and never clear it.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, policy: StatePolicy) -> None:

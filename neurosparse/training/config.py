@@ -39,7 +39,7 @@ class DataConfig(_Section):
 class NetworkConfig(_Section):
     """``[network]``: a stack of populations; ``density`` of the whole network, or a list of one per connection."""
 
-    hidden: list[Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: [128, 64])
+    hidden: list[Annotated[int, Field(ge=1)]] = Field(default_factory=lambda: [256, 128])
     connections: Literal["sparse", "dense"] = "sparse"
     density: _Density | list[_Density] = 0.05
     distribution: Literal["erdos_renyi", "uniform"] = "erdos_renyi"

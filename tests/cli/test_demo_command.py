@@ -44,4 +44,4 @@ def test_the_demo_again_goes_into_a_folder_of_its_own(small: Path, invoke: Invok
 
 def test_the_configuration_of_the_demo_is_valid_and_what_it_says() -> None:
     config = RunConfig.load(demo.CONFIG)
-    assert (config.method.name, config.network.hidden, config.network.density) == ("deep_r", [128, 64], 0.05)
+    assert (config.method.name, config.network.hidden, config.network.density) == ("deep_r", [256, 128], 0.05)
