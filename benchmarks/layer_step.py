@@ -1,4 +1,4 @@
-"""The layer step, side by side: one sparse spiking layer, forward and backward, for us and for the peers installed here.
+"""The layer step, side by side: one sparse spiking layer, forward and backward, ours and the installed peers'.
 
 One layer n -> n, LIF (beta 0.9, threshold 1, subtractive reset, arctangent surrogate), T steps, batch B, Bernoulli
 input spikes. A step is the forward pass, the gradient of the weights and the gradient of the input. All contestants
