@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from neurosparse.errors import ValidationError
 
@@ -64,3 +64,24 @@ def check_size(owner: str, field: str, value: object, *, minimum: int = 0, maxim
     if not minimum <= number <= maximum:
         raise ValidationError(f"{owner}.{field}: is {number}, would have to be in [{minimum}, {maximum}]")
     return number
+
+
+def check_csr(
+    owner: str, indptr: NDArray[np.int32], indices: NDArray[np.int32], *, n_target: int | None = None
+) -> None:
+    """Check shapes, types and pointers of a CSR index (not the range of its columns: that takes a pass over them).
+
+    Raises
+    ------
+    ValidationError
+        Naming the part that is wrong.
+    """
+    check_array(owner, "indptr", indptr, np.int32, (None if n_target is None else n_target + 1,))
+    check_array(owner, "indices", indices, np.int32, (None,))
+    if indptr.size == 0 or indptr[0] != 0 or indptr[-1] != indices.size:
+        raise ValidationError(
+            f"{owner}.indptr: runs from {indptr[:1].tolist()} to {indptr[-1:].tolist()}, would have to start "
+            f"at 0 and end at the number of synapses, {indices.size}"
+        )
+    if np.any(np.diff(indptr) < 0):
+        raise ValidationError(f"{owner}.indptr: decreases at row {int(np.argmax(np.diff(indptr) < 0))}, may only grow")

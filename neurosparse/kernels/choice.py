@@ -44,16 +44,16 @@ class Costs:
         Making the event lists, per word.
     """
 
-    word_add: float = 0.22
-    event_add: float = 0.30
-    word_dot: float = 0.24
-    event_dot: float = 0.26
-    row_add: float = 0.35
-    row_dot: float = 0.30
-    transposed_add: float = 0.32
-    dense: float = 0.10
-    stream: float = 4.0
-    listing: float = 1.2
+    word_add: float = 0.13
+    event_add: float = 0.34
+    word_dot: float = 0.19
+    event_dot: float = 0.33
+    row_add: float = 0.45
+    row_dot: float = 0.62
+    transposed_add: float = 0.30
+    dense: float = 0.09
+    stream: float = 4.4
+    listing: float = 2.5
 
     def __post_init__(self) -> None:
         for item in fields(self):

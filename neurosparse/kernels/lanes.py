@@ -103,33 +103,47 @@ def pack_spikes(x: NDArray) -> NDArray[np.uint16] | None:
     return words if run(_pack, x.size, flat, words, n_steps, n_samples, n, lanes.padded // LANES) else None
 
 
-_BLOCK = 64  # neurons packed together: four cache lines of floats, one AVX-512 register of words each
+_BLOCK = (
+    128  # neurons packed one after the other: half a KiB of a sample at a time, and their words stay in the L1 cache
+)
+_STEPS = 8  # steps packed by one task: with 64 samples a whole cache line of each neuron's words
 
 
 @jit(parallel=True)
 def _pack(x, words, n_steps, n_samples, n, n_groups):
-    strange = np.zeros(n_steps, np.int64)
-    zero, one = x.dtype.type(0), x.dtype.type(1)
-    for t in prange(n_steps):
-        bits = np.empty(_BLOCK, np.int32)
-        seen = np.int32(0)
-        for group in range(n_groups):
-            first = group * LANES
-            last = min(first + LANES, n_samples)
-            for start in range(0, n, _BLOCK):
-                width = min(_BLOCK, n - start)
-                bits[:] = np.int32(0)
-                for b in range(first, last):
-                    row = (t * n_samples + b) * n + start
-                    bit = np.int32(1) << np.int32(b - first)
-                    for q in range(width):
-                        value = x[row + q]
-                        bits[q] |= bit if value != zero else np.int32(0)
-                        seen |= np.int32(1) if (value != zero) & (value != one) else np.int32(0)
-                for q in range(width):
-                    words[start + q, t * n_groups + group] = bits[q]
-        strange[t] = seen
+    n_tasks = (n_steps + _STEPS - 1) // _STEPS
+    strange = np.zeros(n_tasks, np.int64)
+    flat = words.reshape(-1)
+    stride = n_steps * n_groups
+    for task in prange(n_tasks):
+        seen = False
+        for start in range(0, n, _BLOCK):
+            stop = min(start + _BLOCK, n)
+            for t in range(task * _STEPS, min((task + 1) * _STEPS, n_steps)):
+                for group in range(n_groups):
+                    source = (t * n_samples + group * LANES) * n
+                    count = min(LANES, n_samples - group * LANES)
+                    word = t * n_groups + group
+                    whole = (stop - start) // LANES * LANES + start
+                    for j in range(start, whole, LANES):
+                        seen |= simd.pack_block(flat, j * stride + word, stride, x, source + j, n, count)
+                    for j in range(whole, stop):
+                        seen |= _pack_neuron(flat, j * stride + word, x, source + j, n, count)
+        strange[task] = seen
     return strange.max() == 0
+
+
+@jit
+def _pack_neuron(words, place, x, start, stride, count):
+    """Pack one word of one neuron; return whether any value is neither 0 nor 1."""
+    bits, seen = 0, False
+    for b in range(count):
+        value = x[start + b * stride]
+        if value != 0:
+            bits |= 1 << b
+            seen |= value != 1
+    words[place] = bits
+    return seen
 
 
 def to_rows(x: NDArray) -> NDArray:
@@ -224,16 +238,16 @@ def _expand(words, rows, n, n_words):
 def count_spikes(words: NDArray[np.uint16]) -> NDArray[np.int64]:
     """Return the number of spikes of each neuron, (n,) int64, from rows of words."""
     check_array("count_spikes", "words", words, np.uint16, (None, None))
-    return np.bitwise_count(words).sum(axis=1, dtype=np.int64) if hasattr(np, "bitwise_count") else _count(words)
-
-
-@jit
-def _count(words):
     counts = np.zeros(words.shape[0], np.int64)
-    for j in range(words.shape[0]):
-        for i in range(words.shape[1]):
-            word = np.uint32(words[j, i])
-            while word:
-                word &= word - np.uint32(1)
-                counts[j] += 1
+    if words.size:
+        run(_count, words.size, words, counts)
     return counts
+
+
+@jit(parallel=True)
+def _count(words, counts):
+    for j in prange(words.shape[0]):
+        total = 0
+        for i in range(words.shape[1]):
+            total += simd.ones(words[j, i])
+        counts[j] = total

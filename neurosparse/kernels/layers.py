@@ -10,13 +10,14 @@ from numba import get_num_threads
 from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
-from neurosparse.kernels import compiled
+from neurosparse.kernels import compiled, compiled_backward
 from neurosparse.kernels.buffers import borrow
 from neurosparse.kernels.checks import check_array
-from neurosparse.kernels.compiled import ABSENT, ROWS, STEPS, TILE, Cells, Gradients, Incoming, Shape, State
+from neurosparse.kernels.compiled import TILE, Cells, Shape, State
+from neurosparse.kernels.compiled_backward import Gradients
 from neurosparse.kernels.events import list_events
 from neurosparse.kernels.jit import run
-from neurosparse.kernels.lanes import Lanes
+from neurosparse.kernels.lanes import Lanes, to_rows
 from neurosparse.kernels.membrane import SUBTRACT_NOW, ZERO_NOW
 from neurosparse.kernels.products import check_operands
 from neurosparse.kernels.vectors import LANES
@@ -236,10 +237,8 @@ def backward(
         )
     if cells.mode == SUBTRACT_NOW and state.post.shape != state.v.shape:
         raise ValidationError(f"{owner}.state.post: was not kept, and this reset cannot be differentiated without")
-    incoming = Incoming(
-        *_incoming(owner, "g_spikes", g_spikes, n, lanes, dtype),
-        *_incoming(owner, "g_voltages", g_voltages, n, lanes, dtype),
-    )
+    spikes = gradient_rows(owner, "g_spikes", g_spikes, n, lanes, dtype)
+    voltages = gradient_rows(owner, "g_voltages", g_voltages, n, lanes, dtype)
     shape = _shape(lanes)
     if linear is None:
         linear, unit, values = _no_linear(dtype), LANES, np.zeros(0, dtype)
@@ -262,10 +261,10 @@ def backward(
     if state.v.size:
         gradients = Gradients(values=values, **per_neuron, tiles=tiles, rows=rows, carry_v=carry_v, carry_c=carry_c)
         run(
-            compiled.backward, 4 * state.v.size + values.size * lanes.n_words,
+            compiled_backward.backward, 4 * state.v.size + values.size * lanes.n_words,
             linear.indptr, linear.indices, linear.rows.reshape(-1), unit, events, starts, linear.method == "events",
-            incoming, surrogate, dtype.type(steepness), cells, shape, state, gradients,
-            max(1, min(LANES, -(-n // get_num_threads()))), _parts(n),
+            spikes.reshape(-1), voltages.reshape(-1), surrogate, dtype.type(steepness), cells, shape, state, gradients,
+            _parts(n),
         )  # fmt: skip
     return Adjoint(
         values=values if linear.indptr.size else None,
@@ -340,16 +339,18 @@ def new_state(
     )
 
 
-def _incoming(
-    owner: str, field: str, gradient: NDArray | None, n: int, lanes: Lanes, dtype: np.dtype
-) -> tuple[NDArray, int]:
+def gradient_rows(owner: str, field: str, gradient: NDArray | None, n: int, lanes: Lanes, dtype: np.dtype) -> NDArray:
+    """Return an incoming gradient as rows (n, n_lanes), transposed if it is (time, batch, neuron); no rows for None.
+
+    A pass of its own: read step by step it is sequential, while a neuron's own lanes lie a page apart each.
+    """
     if gradient is None:
-        return np.zeros(0, dtype), ABSENT
-    if gradient.ndim == 2:
-        check_array(owner, field, gradient, dtype, (n, lanes.n_lanes))
-        return gradient.reshape(-1), ROWS
-    check_array(owner, field, gradient, dtype, (lanes.n_steps, lanes.n_samples, n))
-    return gradient.reshape(-1), STEPS
+        return np.zeros((0, 0), dtype)
+    if gradient.ndim == 3:
+        check_array(owner, field, gradient, dtype, (lanes.n_steps, lanes.n_samples, n))
+        return to_rows(gradient)
+    check_array(owner, field, gradient, dtype, (n, lanes.n_lanes))
+    return gradient
 
 
 def _check_lanes(owner: str, n_lanes: int, lanes: Lanes) -> None:

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from neurosparse.errors import ValidationError
 from neurosparse.kernels import simd
 from neurosparse.kernels.buffers import borrow
-from neurosparse.kernels.checks import check_array
+from neurosparse.kernels.checks import check_array, check_csr
 from neurosparse.kernels.compiled import TILE
 from neurosparse.kernels.jit import jit, run
 from neurosparse.kernels.lanes import Lanes, scatter_block
-from neurosparse.kernels.topology import check_csr
 from neurosparse.kernels.vectors import LANES
 
 __all__ = ["input_gradient", "product", "value_gradient"]

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
 from neurosparse.kernels import simd
-from neurosparse.kernels.checks import check_array
+from neurosparse.kernels.checks import check_array, check_csr
 from neurosparse.kernels.compiled import Cells, State, aligned
 from neurosparse.kernels.jit import jit, run
-from neurosparse.kernels.lanes import Lanes, to_rows
-from neurosparse.kernels.layers import Adjoint, Keep, check_cells, new_state
+from neurosparse.kernels.lanes import Lanes
+from neurosparse.kernels.layers import Adjoint, Keep, check_cells, gradient_rows, new_state
 from neurosparse.kernels.membrane import (
     SUBTRACT_NOW,
     add_products,
@@ -33,7 +33,6 @@ from neurosparse.kernels.membrane import (
     slope_row,
 )
 from neurosparse.kernels.products import check_indices
-from neurosparse.kernels.topology import check_csr
 from neurosparse.kernels.vectors import LANES, load, store
 
 __all__ = ["Recurrence", "backward_recurrent", "forward_recurrent"]
@@ -170,7 +169,10 @@ def backward_recurrent(
         raise ValidationError(
             f"{owner}.recurrence.csc: is None, the backward pass needs the transposed index (csc_from_csr)"
         )
-    rows = [_rows(owner, name, g, n, lanes, dtype) for name, g in (("g_spikes", g_spikes), ("g_voltages", g_voltages))]
+    rows = [
+        gradient_rows(owner, name, g, n, lanes, dtype)
+        for name, g in (("g_spikes", g_spikes), ("g_voltages", g_voltages))
+    ]
     current = lanes.rows(n, dtype)
     bias, alpha, beta, threshold = (np.zeros(n, dtype) for _ in range(4))
     if state.v.size:
@@ -259,16 +261,6 @@ def _width(lanes: Lanes) -> int:
     """Vectors of samples a task takes: all there are, shared evenly."""
     groups = lanes.padded // LANES
     return max(1, -(-groups // get_num_threads()))
-
-
-def _rows(owner: str, field: str, gradient: NDArray | None, n: int, lanes: Lanes, dtype: np.dtype) -> NDArray:
-    if gradient is None:
-        return np.zeros((0, 0), dtype)
-    if gradient.ndim == 3:
-        check_array(owner, field, gradient, dtype, (lanes.n_steps, lanes.n_samples, n))
-        return to_rows(gradient)
-    check_array(owner, field, gradient, dtype, (n, lanes.n_lanes))
-    return gradient
 
 
 def _check_recurrence(owner: str, recurrence: Recurrence, n: int, dtype: np.dtype) -> None:

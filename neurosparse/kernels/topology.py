@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
-from neurosparse.kernels.checks import check_array, check_size
+from neurosparse.kernels.checks import check_array, check_csr, check_size
 from neurosparse.kernels.jit import jit
 
 __all__ = ["csc_from_csr", "csr_from_sites", "dormant_sites", "merge_sites"]
@@ -297,27 +297,6 @@ def _dormant_sites(live, ranks, sites):
                 low = middle + 1
         sites[g] = rank + low
     return -1
-
-
-def check_csr(
-    owner: str, indptr: NDArray[np.int32], indices: NDArray[np.int32], *, n_target: int | None = None
-) -> None:
-    """Check shapes, types and pointers of a CSR index (not the range of its columns: that takes a pass over them).
-
-    Raises
-    ------
-    ValidationError
-        Naming the part that is wrong.
-    """
-    check_array(owner, "indptr", indptr, np.int32, (None if n_target is None else n_target + 1,))
-    check_array(owner, "indices", indices, np.int32, (None,))
-    if indptr.size == 0 or indptr[0] != 0 or indptr[-1] != indices.size:
-        raise ValidationError(
-            f"{owner}.indptr: runs from {indptr[:1].tolist()} to {indptr[-1:].tolist()}, would have to start "
-            f"at 0 and end at the number of synapses, {indices.size}"
-        )
-    if np.any(np.diff(indptr) < 0):
-        raise ValidationError(f"{owner}.indptr: decreases at row {int(np.argmax(np.diff(indptr) < 0))}, may only grow")
 
 
 def _order_message(owner: str, field: str, keys: NDArray[np.int64], where: int) -> str:

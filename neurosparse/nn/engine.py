@@ -191,7 +191,7 @@ def run_layer(
     if surrogate is None or mode is None:
         raise ValueError(eligible(connection, neuron, layer.recurrent))
     want_input = torch.is_grad_enabled() and source.anchor.requires_grad
-    index = _index(connection, want_input) if isinstance(connection, SparseLinear) else None
+    index = Index.of(connection, transposed=want_input) if isinstance(connection, SparseLinear) else None
     call = Call(
         source=source,
         index=index,
@@ -250,17 +250,9 @@ def _source(connection: Connection, x: Tensor | PackedSpikes, dtype: torch.dtype
     return packed_source(x, dtype) if isinstance(connection, SparseLinear) else float_source(x, dtype)
 
 
-def _index(connection: SparseLinear, want_input: bool) -> Index:
-    csc = None
-    if want_input:
-        pointers, rows, slots = (part.numpy() for part in connection.csc())
-        csc = (pointers, rows, slots)
-    return Index(connection.indptr.numpy(), connection.indices.numpy(), connection.in_features, csc)
-
-
 def _recurrent_index(connection: Connection) -> Index:
     if isinstance(connection, SparseLinear):
-        return _index(connection, True)
+        return Index.of(connection, transposed=True)
     return _full_index(connection.in_features)
 
 

@@ -38,24 +38,26 @@ __all__ = ["calibrate", "costs_for", "set_costs"]
 logger = logging.getLogger(__name__)
 
 _LARGE = 2e8  # synapse-lanes of a layer worth measuring for: 10 ms of work
-_chosen: dict[str, Costs] = {}
+_chosen: dict[str, Costs | None] = {}  # "stored": what was found or measured; None if nothing was found yet
 
 
 def costs_for(work: float) -> Costs:
     """Return the costs to plan with, for a layer of `work` synapse-lanes; measures them if that is worth it."""
-    if "costs" not in _chosen:
-        stored = _stored()
-        if stored is None and work < _LARGE:
+    if "stored" not in _chosen:
+        _chosen["stored"] = _stored()
+    stored = _chosen["stored"]
+    if stored is None:
+        if work < _LARGE:
             return Costs()
-        _chosen["costs"] = stored if stored is not None else _measured_and_kept()
-    return _chosen["costs"]
+        stored = _chosen["stored"] = _measured_and_kept()
+    return stored
 
 
 def set_costs(costs: Costs | None) -> None:
     """Use `costs` from now on in this process; None forgets them, and the next layer looks again."""
     _chosen.clear()
     if costs is not None:
-        _chosen["costs"] = costs
+        _chosen["stored"] = costs
 
 
 def _stored() -> Costs | None:

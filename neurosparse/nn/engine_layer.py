@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from neurosparse.errors import ValidationError
 from neurosparse.kernels import layers, products
 from neurosparse.kernels.choice import Plan
 from neurosparse.kernels.lanes import Lanes
 from neurosparse.kernels.recurrent import Recurrence, backward_recurrent, forward_recurrent
 from neurosparse.nn.engine_source import Source, gradient_array, numpy_dtype, tensor_of_rows
 from neurosparse.nn.surrogates import Surrogate
+
+if TYPE_CHECKING:
+    from neurosparse.nn.sparse import SparseLinear
 
 __all__ = ["Call", "FusedLayer", "Index"]
 
@@ -29,6 +33,26 @@ class Index:
     indices: NDArray[np.int32]
     n_source: int
     csc: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]] | None
+    layer: SparseLinear | None = None
+    version: int = 0
+
+    @classmethod
+    def of(cls, layer: SparseLinear, *, transposed: bool) -> Index:
+        """Return the index of `layer` as it is now."""
+        csc = None
+        if transposed:
+            pointers, rows, slots = (part.numpy() for part in layer.csc())
+            csc = (pointers, rows, slots)
+        version = layer.topology_version
+        return cls(layer.indptr.numpy(), layer.indices.numpy(), layer.in_features, csc, layer, version)
+
+    def check_current(self) -> None:
+        """Raise `ValidationError` if the layer was rewired since: its values now belong to other synapses."""
+        if self.layer is not None and self.layer.topology_version != self.version:
+            raise ValidationError(
+                "SparseLinear: its synapses changed between forward and backward; rewire after loss.backward(), and "
+                "run the forward pass again for another backward"
+            )
 
     @property
     def n_target(self) -> int:
@@ -116,6 +140,9 @@ class FusedLayer(torch.autograd.Function):
         call: Call = ctx.call
         if g_spikes is None and g_voltages is None:
             return (None,) * 8
+        for index in (call.index, call.recurrence):
+            if index is not None:
+                index.check_current()
         weights, recurrent, _ = ctx.saved_tensors
         adjoint, g_recurrent = _differentiate(ctx, weights, recurrent, g_spikes, g_voltages)
         want_input, want_weights = ctx.needs_input_grad[:2]

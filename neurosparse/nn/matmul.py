@@ -19,11 +19,20 @@ from neurosparse.errors import ValidationError
 if TYPE_CHECKING:
     from neurosparse.nn.sparse import SparseLinear
 
-__all__ = ["sparse_matmul"]
+__all__ = ["sparse_matmul", "torch_matmul"]
 
 
 def sparse_matmul(x: Tensor, values: Tensor, layer: SparseLinear) -> Tensor:
     """Return ``x W^T``, shape (batch, out_features), for `x` (batch, in_features) and the index of `layer`."""
+    from neurosparse.nn.engine_matmul import kernel_matmul, takes
+
+    if takes(x, values):
+        return kernel_matmul(x, values, layer)
+    return torch_matmul(x, values, layer)
+
+
+def torch_matmul(x: Tensor, values: Tensor, layer: SparseLinear) -> Tensor:
+    """Compute `sparse_matmul` on torch's sparse routines, whatever the device."""
     return _SparseMatmul.apply(x, values, layer)
 
 

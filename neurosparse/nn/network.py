@@ -89,7 +89,8 @@ class Output:
     Attributes
     ----------
     spikes, voltages : Tensor, shape (time, batch, n_out)
-        Of the last layer.
+        Of the last layer. `snntorch.Leaky` with ``reset_mechanism="zero"`` and snnTorch's default ``reset_delay=True``
+        shows at a spike the voltage before its reset, a `Network` the one after it; the spikes are the same.
     rates : tuple of Tensor, shape (n,)
         Spikes per step of every layer's neurons, mean over time and batch, without gradient.
     layers : tuple of (spikes, voltages)

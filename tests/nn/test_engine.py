@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from snntorch import surrogate as snn_surrogate
 from torch import Tensor, nn
 
-from neurosparse.errors import UnsupportedError
+from neurosparse.errors import UnsupportedError, ValidationError
 from neurosparse.kernels.choice import Plan
 from neurosparse.nn import engine, stepwise
+from neurosparse.nn.engine_matmul import kernel_matmul, takes
 from neurosparse.nn.engine_source import PackedSpikes, tensor_of_rows
+from neurosparse.nn.matmul import torch_matmul
 from neurosparse.nn.network import Layer, Recurrent, SparseSNN, readout
 from neurosparse.nn.sparse import SparseLinear
 from neurosparse.nn.surrogates import Atan, Boxcar, FastSigmoid, Sigmoid, Triangular
@@ -273,16 +275,47 @@ def test_the_graph_has_one_node_a_layer_however_long_the_sequence() -> None:
     assert nodes(50) == nodes(2) < 12
 
 
-def test_rewiring_between_forward_and_backward_does_not_change_the_gradient() -> None:
-    layer = SparseLinear(10, 8, 0.4, gain=3.0)
-    x = (torch.rand(5, 4, 10) < 0.5).float().requires_grad_()
-    _, voltages = engine.run_layer(Layer(layer, snn.Leaky(beta=0.9)), x)
-    assert voltages is not None
-    voltages.sum().backward(retain_graph=True)
-    expected, x.grad = x.grad.clone(), None  # type: ignore[union-attr]
-    layer.indptr, layer.indices, layer.topology_version = layer.indptr.clone(), layer.indices.flip(0), 99
-    voltages.sum().backward()
-    assert torch.equal(x.grad, expected)  # type: ignore[arg-type]
+@pytest.mark.parametrize("where", ["feedforward", "recurrent", "alone"])
+def test_rewiring_between_forward_and_backward_is_an_error(where: str) -> None:
+    layer, recurrent = SparseLinear(8, 8, 0.4), SparseLinear(8, 8, 0.4)
+    x = torch.ones(5, 4, 8)
+    if where == "alone":
+        loss = kernel_matmul(x.reshape(20, 8), layer.values, layer).sum()
+    else:
+        loss = engine.run_layer(Layer(layer, snn.Leaky(beta=0.9), recurrent), x)[1].sum()  # type: ignore[union-attr]
+    changed = recurrent if where == "recurrent" else layer
+    changed.set_topology(np.arange(20, dtype=np.int64), torch.ones(20))
+    with pytest.raises(ValidationError, match="synapses changed between forward and backward"):
+        loss.backward()
+
+
+def test_the_kernels_take_products_that_are_worth_it() -> None:
+    values = torch.zeros(50_000)
+    assert takes(torch.zeros(32, 9), values)
+    assert not takes(torch.zeros(2, 9), values)
+    assert not takes(torch.zeros(32, 9).double(), values)
+    assert not takes(torch.zeros(32, 9, device="meta"), values.to("meta"))
+
+
+@settings(max_examples=40)
+@given(problems())
+def test_a_sparse_layer_alone_gives_torchs_sparse_product_and_gradients(problem: tuple[Layer, Tensor]) -> None:
+    layer, x = problem
+    connection = layer.connection
+    if not isinstance(connection, SparseLinear):
+        connection = SparseLinear(connection.in_features, connection.out_features, 1.0, dtype=torch.float64)
+    flat = x.double().reshape(-1, connection.in_features).detach()
+    results = []
+    for multiply in (kernel_matmul, torch_matmul):
+        flat = flat.detach().requires_grad_()
+        connection.zero_grad()
+        y = multiply(flat, connection.values, connection)
+        (y * torch.arange(y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
+        assert flat.grad is not None
+        assert connection.values.grad is not None
+        results.append([y.detach(), flat.grad, connection.values.grad])
+    for ours, torchs in zip(*results, strict=True):
+        assert torch.allclose(ours, torchs, rtol=1e-10, atol=1e-10)
 
 
 def test_changing_weights_or_voltages_in_place_before_backward_is_an_error() -> None:
