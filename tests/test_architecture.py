@@ -281,6 +281,7 @@ def test_the_torch_free_half_runs_on_python_310_beside_lava():
     # the Lava environment holds Lava's own requirements; what is missing there must be a declared dependency of ours
     assert set(result["absent"].values()) <= {
         "pydantic",
+        "safetensors",
         "tomli",
         "tomli_w",
         "psutil",

@@ -47,7 +47,7 @@ def test_an_unknown_method_or_hyper_parameter_names_the_near_miss():
         RunConfig.load({"method": {"name": "deepr"}})
     with pytest.raises(UnknownNameError, match=r"'alhpa' is not known\. Did you mean 'alpha'\?"):
         RunConfig.load({"method": {"name": "deep_r", "alhpa": 1}})
-    with pytest.raises(ValidationError, match="alpha: the strength of L1 must be >= 0, got -1"):
+    with pytest.raises(ValidationError, match="alpha: the strength of L1 must be finite and >= 0, got -1"):
         RunConfig.load({"method": {"name": "deep_r", "alpha": -1}})
 
 
