@@ -84,7 +84,6 @@ def results_table() -> str:
                 synapses,
                 f"{test.mean():.2f}{spread} %",
                 test.size,
-                f"{seconds:.0f} s",
             ]
             lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(lines)
