@@ -69,14 +69,13 @@ def support_matrix() -> str:
 
 def results_table() -> str:
     """Return the accuracies in ``examples/results`` as a Markdown table."""
-    lines = ["| | condition | synapses | test accuracy | seeds | training |", "|---|---|---|---|---|---|"]
+    lines = ["| | condition | synapses | test accuracy | seeds |", "|---|---|---|---|---|"]
     for study, title in STUDIES.items():
         path = RESULTS / f"{study}.json"
         if not path.is_file():
             continue
         for condition, rows in json.loads(path.read_text()).items():
             test = np.array([row["test"] for row in rows]) * 100
-            seconds = float(np.median([row["seconds"] for row in rows]))
             spread = f" ± {test.std(ddof=1):.2f}" if test.size > 1 else ""
             synapses = f"{rows[0]['synapses']:,}".replace(",", " ")
             cells = [
@@ -85,7 +84,6 @@ def results_table() -> str:
                 synapses,
                 f"{test.mean():.2f}{spread} %",
                 test.size,
-                f"{seconds:.0f} s",
             ]
             lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(lines)

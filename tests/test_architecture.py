@@ -250,6 +250,11 @@ out = ns.Projection.from_dense("hidden", "out", np.float32([[1.0, 1.0]]))
 hidden = ns.Population("hidden", 2, ns.LIF(beta=0.5))
 populations = [hidden, ns.Population("out", 1, ns.CubaLIF(alpha=0.5, reset="zero"))]
 network = ns.Network(ns.Input(2), populations, [weights, loop, out])
+import pathlib, tempfile
+with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder) / "network.safetensors"
+    network.save(path)
+    network = ns.Network.load(path)
 recording = ns.simulate(network, np.array([[1, 0], [1, 1], [0, 0], [1, 1]], bool), backend="reference")
 loaded = {{name.split(".")[0] for name in set(sys.modules) - before if sys.modules[name] is not None}}
 result = {{"hidden": np.argwhere(recording.spikes["hidden"]).tolist(), "absent": absent, "loaded": sorted(loaded)}}
@@ -278,17 +283,7 @@ def test_the_torch_free_half_runs_on_python_310_beside_lava():
     result = run_python(WITHOUT_TORCH.format(missing=[], modules=names), lava_python())
     assert result["version"] == [3, 10]
     assert result["hidden"] == HIDDEN_SPIKES
-    # the Lava environment holds Lava's own requirements; what is missing there must be a declared dependency of ours
-    assert set(result["absent"].values()) <= {
-        "pydantic",
-        "tomli",
-        "tomli_w",
-        "psutil",
-        "jinja2",
-        "matplotlib",
-        "sklearn",
-    }
-    assert len(result["absent"]) < len(names) / 2
+    assert result["absent"] == {}  # every torch-free module, files included, on Python 3.10 and numpy 1.26
 
 
 def test_importing_neurosparse_imports_nothing_heavy():

@@ -15,6 +15,7 @@ MAY_PRINT = ("neurosparse.cli", "neurosparse.backends.lava_worker")
 # Lines of a file before it should be two. A longer one needs a reason here, so that it is a decision.
 MAX_LINES = 320
 LONGER: dict[str, str] = {
+    "neurosparse/kernels/compiled.py": "the loops of one layer, which Numba compiles into each other",
     "neurosparse/kernels/layers.py": "one kernel per neuron model and direction, which share their register tiles",
     "neurosparse/kernels/topology.py": "births, deaths and rebuilding of one structure",
 }

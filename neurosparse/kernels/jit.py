@@ -17,7 +17,7 @@ from typing import Any
 from numba import get_num_threads, njit, set_num_threads
 from numba.core.caching import IndexDataCacheFile
 
-__all__ = ["jit", "run"]
+__all__ = ["fingerprint", "jit", "n_threads", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,11 @@ def fingerprint() -> str:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def n_threads() -> int:
+    """Return how many threads the kernels use."""
+    return int(get_num_threads())
 
 
 def run(kernel: Any, work: int, *arguments: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import DTypeLike, NDArray
 
-from neurosparse.kernels import simd
+from neurosparse.kernels import simd, simd_blocks
 from neurosparse.kernels.buffers import borrow
 from neurosparse.kernels.checks import check_array, check_size
 from neurosparse.kernels.jit import jit, run
@@ -126,7 +126,7 @@ def _pack(x, words, n_steps, n_samples, n, n_groups):
                     word = t * n_groups + group
                     whole = (stop - start) // LANES * LANES + start
                     for j in range(start, whole, LANES):
-                        seen |= simd.pack_block(flat, j * stride + word, stride, x, source + j, n, count)
+                        seen |= simd_blocks.pack_block(flat, j * stride + word, stride, x, source + j, n, count)
                     for j in range(whole, stop):
                         seen |= _pack_neuron(flat, j * stride + word, x, source + j, n, count)
         strange[task] = seen
@@ -186,7 +186,7 @@ def gather_block(x, rows, rows_start, row_stride, t, neuron, width, n_samples, n
     whole = n_samples // LANES * LANES if width == LANES else 0
     source = t * n_samples * n + neuron
     for b in range(0, whole, LANES):
-        simd.transpose_block(rows, rows_start + b, row_stride, x, source + b * n, n)
+        simd_blocks.transpose_block(rows, rows_start + b, row_stride, x, source + b * n, n)
     for b in range(whole, n_samples):
         for q in range(width):
             rows[rows_start + q * row_stride + b] = x[source + b * n + q]
@@ -201,7 +201,7 @@ def scatter_block(x, rows, rows_start, row_stride, vector, neuron, width, n_samp
     t, b = vector * LANES // padded, vector * LANES % padded
     target = (t * n_samples + b) * n + neuron
     if width == LANES and b + LANES <= n_samples:
-        simd.transpose_block(x, target, n, rows, rows_start, row_stride)
+        simd_blocks.transpose_block(x, target, n, rows, rows_start, row_stride)
     else:
         for i in range(min(LANES, n_samples - b)):
             for q in range(width):

@@ -26,7 +26,7 @@ _I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _DOT_STREAMS = 4  # independent partial sums, to hide the latency of an addition; 8 are no faster
 
 
-class _Emitter:
+class Emitter:
     """Emits vector code for one float type into one Numba function."""
 
     def __init__(self, context: Any, builder: ir.IRBuilder, dtype: types.Float) -> None:
@@ -114,7 +114,7 @@ class _Emitter:
         return counter, list(phis)
 
 
-def _positions(count: int) -> list[types.Type]:
+def positions(count: int) -> list[types.Type]:
     return [types.intp] * count
 
 
@@ -129,10 +129,10 @@ def accumulate(
     """
     spikes = rows.dtype == types.uint16
     dtype = values.dtype
-    signature = types.void(out, types.intp, dtype, values, indices, types.intp, types.intp, rows, *_positions(3))
+    signature = types.void(out, types.intp, dtype, values, indices, types.intp, types.intp, rows, *positions(3))
 
     def codegen(context, builder, sig, args):
-        e = _Emitter(context, builder, dtype)
+        e = Emitter(context, builder, dtype)
         out_p, values_p, indices_p, rows_p = (e.data(sig.args[i], args[i]) for i in (0, 3, 4, 7))
         out_start, initial, first, last, rows_start, row_stride, n_vectors = (args[i] for i in (1, 2, 5, 6, 8, 9, 10))
         start_vector = e.splat(initial)
@@ -180,7 +180,7 @@ def dot(typingctx, g, g_start, rows, rows_start, n_vectors):
     dtype = g.dtype
 
     def codegen(context, builder, sig, args):
-        e = _Emitter(context, builder, dtype)
+        e = Emitter(context, builder, dtype)
         g_p, rows_p = e.data(sig.args[0], args[0]), e.data(sig.args[2], args[2])
         _, g_start, _, rows_start, n_vectors = args
         lane_step = 1 if spikes else LANES
@@ -215,7 +215,7 @@ def dot_events(typingctx, g, g_start, events, first, last):
     dtype = g.dtype
 
     def codegen(context, builder, sig, args):
-        e = _Emitter(context, builder, dtype)
+        e = Emitter(context, builder, dtype)
         g_p, events_p = e.data(sig.args[0], args[0]), e.data(sig.args[2], args[2])
         _, g_start, _, first, last = args
 
@@ -238,7 +238,7 @@ def scatter_events(typingctx, out, out_start, weight, events, first, last):
     dtype = out.dtype
 
     def codegen(context, builder, sig, args):
-        e = _Emitter(context, builder, dtype)
+        e = Emitter(context, builder, dtype)
         out_p, events_p = e.data(sig.args[0], args[0]), e.data(sig.args[3], args[3])
         _, out_start, weight, _, first, last = args
         addend = e.splat(weight)
@@ -256,87 +256,12 @@ def scatter_events(typingctx, out, out_start, weight, events, first, last):
     return types.void(out, types.intp, dtype, events, types.intp, types.intp), codegen
 
 
-def _event(e: _Emitter, events: ir.Value, index: ir.Value) -> tuple[ir.Value, ir.Value]:
+def _event(e: Emitter, events: ir.Value, index: ir.Value) -> tuple[ir.Value, ir.Value]:
     """Split an event into its lane mask and the position of its first lane."""
     event = e.builder.load(e.builder.gep(events, [index]))
     mask = e.builder.bitcast(e.builder.trunc(event, _I16), LLVM_MASK)
     word = e.builder.lshr(event, ir.Constant(_I32, 16))
     return mask, e.builder.zext(e.builder.shl(word, ir.Constant(_I32, 4)), _I64)
-
-
-@intrinsic
-def pack_block(typingctx, words, words_start, words_stride, x, x_start, x_stride, count):
-    """Pack 16 neurons of `count` <= 16 samples: bit b of word i is ``x[b, i] != 0``. Tells whether any is not 0 or 1.
-
-    Neurons are side by side in `x`, samples `x_stride` apart; the words of two neurons are `words_stride` apart.
-    """
-    whole = isinstance(x.dtype, types.Integer)
-    element = ir.IntType(x.dtype.bitwidth) if whole else llvm_vector(x.dtype).element
-    vector, shorts = ir.VectorType(element, LANES), ir.VectorType(_I16, LANES)
-
-    def codegen(context, builder, sig, args):
-        words_p = context.make_array(sig.args[0])(context, builder, args[0]).data
-        x_p = context.make_array(sig.args[3])(context, builder, args[3]).data
-        _, words_start, words_stride, _, x_start, x_stride, count = args
-        e = _Emitter(context, builder, types.float32)
-        zero, one = (ir.Constant(vector, [number if whole else float(number)] * LANES) for number in (0, 1))
-        nothing = ir.Constant(shorts, [0] * LANES)
-
-        def differs(value: ir.Value, other: ir.Value) -> ir.Value:
-            return builder.icmp_signed("!=", value, other) if whole else builder.fcmp_unordered("!=", value, other)
-
-        def sample(b: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
-            bits, bit, strange = carried
-            where = builder.add(x_start, builder.mul(b, x_stride))
-            value = builder.load(builder.bitcast(builder.gep(x_p, [where]), vector.as_pointer()))
-            value.align = x.dtype.bitwidth // 8
-            spike = differs(value, zero)
-            bits = builder.or_(bits, builder.select(spike, bit, nothing))
-            strange = builder.or_(strange, builder.and_(spike, differs(value, one)))
-            return [bits, builder.add(bit, bit), strange]
-
-        first_bit = ir.Constant(shorts, [1] * LANES)
-        nobody = ir.Constant(LLVM_MASK, [0] * LANES)
-        _, (bits, _, strange) = e.loop(e.const(0), count, 1, [nothing, first_bit, nobody], sample)
-        for i in range(LANES):
-            place = builder.add(words_start, builder.mul(words_stride, e.const(i)))
-            builder.store(builder.extract_element(bits, ir.Constant(_I32, i)), builder.gep(words_p, [place])).align = 2
-        return builder.icmp_unsigned("!=", builder.bitcast(strange, _I16), ir.Constant(_I16, 0))
-
-    return types.boolean(words, *_positions(2), x, *_positions(3)), codegen
-
-
-@intrinsic
-def transpose_block(typingctx, out, out_start, out_stride, x, x_start, x_stride):
-    """Transpose a 16 x 16 block: ``out[i, j] = x[j, i]``, rows of `out` and `x` a stride apart.
-
-    Four rounds of exchanging half-blocks, so that memory is touched in whole vectors only.
-    """
-    dtype = x.dtype
-
-    def codegen(context, builder, sig, args):
-        e = _Emitter(context, builder, dtype)
-        out_p, x_p = e.data(sig.args[0], args[0]), e.data(sig.args[3], args[3])
-        _, out_start, out_stride, _, x_start, x_stride = args
-        rows = [e.load(x_p, builder.add(x_start, builder.mul(x_stride, e.const(i)))) for i in range(LANES)]
-        half = LANES // 2
-        while half:
-            # Lanes whose bit `half` differs from the row's belong to the partner row.
-            low = [i if not i & half else LANES + i - half for i in range(LANES)]
-            high = [i + half if not i & half else LANES + i for i in range(LANES)]
-            exchanged = list(rows)
-            for i in range(LANES):
-                if not i & half:
-                    for target, pick in ((i, low), (i + half, high)):
-                        mask = ir.Constant(ir.VectorType(_I32, LANES), pick)
-                        exchanged[target] = builder.shuffle_vector(rows[i], rows[i + half], mask)
-            rows = exchanged
-            half //= 2
-        for i, row in enumerate(rows):
-            e.store(row, out_p, builder.add(out_start, builder.mul(out_stride, e.const(i))))
-        return context.get_dummy_value()
-
-    return types.void(out, types.intp, types.intp, x, types.intp, types.intp), codegen
 
 
 @intrinsic

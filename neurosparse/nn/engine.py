@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import snntorch as snn
@@ -73,8 +73,8 @@ def run_layers(layers: list[Layer], x: Tensor, *, engine: str = "auto", record: 
             rates.append(spikes.detach().mean(dim=(0, 1)))
         if record and voltages is not None:
             records.append((_tensor(spikes), voltages))
-    assert voltages is not None
-    return Output(records[-1][0] if record else _tensor(spikes), voltages, tuple(rates), tuple(records))
+    last = cast(Tensor, voltages)  # the last layer's are always wanted
+    return Output(records[-1][0] if record else _tensor(spikes), last, tuple(rates), tuple(records))
 
 
 def _tensor(spikes: Tensor | PackedSpikes) -> Tensor:

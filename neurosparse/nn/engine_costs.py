@@ -20,13 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numba import get_num_threads
 
 from neurosparse.errors import ArtifactError
 from neurosparse.kernels.choice import Costs
 from neurosparse.kernels.compiled import TILE
 from neurosparse.kernels.events import busy_fraction, list_events
-from neurosparse.kernels.jit import fingerprint
+from neurosparse.kernels.jit import fingerprint, n_threads
 from neurosparse.kernels.lanes import Lanes, expand_spikes
 from neurosparse.kernels.layers import Sparse, backward, forward, forward_neurons, make_cells
 from neurosparse.kernels.membrane import NO_GRADIENT, NONE
@@ -97,7 +96,7 @@ def _cache_file() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or str(Path.home() / ".cache")
     machine = "/".join([platform.node(), platform.processor(), platform.machine(), torch.__version__, fingerprint()])
     name = hashlib.sha256(machine.encode()).hexdigest()[:16]
-    return Path(base) / "neurosparse" / f"costs-{name}-{get_num_threads()}-{torch.get_num_threads()}.json"
+    return Path(base) / "neurosparse" / f"costs-{name}-{n_threads()}-{torch.get_num_threads()}.json"
 
 
 def calibrate(*, n: int = 384, fan_in: int = 40, n_steps: int = 32, batch: int = 64, rounds: int = 5) -> Costs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -195,15 +195,12 @@ def _differentiate(
 
 
 def _linear(call: Call, values: Tensor, events: bool) -> layers.Sparse:
-    assert call.index is not None
-    return layers.Sparse(
-        call.index.indptr, call.index.indices, _array(values), call.source.rows, "events" if events else "words"
-    )
+    index = cast(Index, call.index)
+    return layers.Sparse(index.indptr, index.indices, _array(values), call.source.rows, "events" if events else "words")
 
 
 def _recurrence(call: Call, values: Tensor) -> Recurrence:
-    index = call.recurrence
-    assert index is not None
+    index = cast(Index, call.recurrence)
     return Recurrence(index.indptr, index.indices, _array(values), index.csc)
 
 
@@ -211,8 +208,7 @@ def _current(call: Call, weights: Tensor, bias: Tensor | None) -> NDArray[Any]:
     """Rows of currents, for the layers whose linear part is not fused: BLAS, or one step of a constant input."""
     source = call.source
     if not call.plan.dense:
-        assert call.index is not None
-        index = call.index
+        index = cast(Index, call.index)
         return products.product(index.indptr, index.indices, _array(weights), source.rows, bias=_array(bias))
     dtype = numpy_dtype(weights.dtype)
     current = source.lanes.rows(call.n, dtype)
@@ -228,8 +224,8 @@ def _current(call: Call, weights: Tensor, bias: Tensor | None) -> NDArray[Any]:
 def _weight_gradient(call: Call, current: Any) -> Tensor:
     source = call.source
     if not call.plan.dense:
-        assert call.index is not None
-        return torch.from_numpy(products.value_gradient(call.index.indptr, call.index.indices, source.rows, current))
+        index = cast(Index, call.index)
+        return torch.from_numpy(products.value_gradient(index.indptr, index.indices, source.rows, current))
     dense = torch.mm(torch.from_numpy(current), torch.from_numpy(source.rows).t())
     return dense if call.index is None else dense.reshape(-1)[call.index.sites()]
 
@@ -237,10 +233,9 @@ def _weight_gradient(call: Call, current: Any) -> Tensor:
 def _input_gradient(call: Call, weights: Tensor, current: Any) -> Tensor:
     source = call.source
     if not call.plan.dense:
-        assert call.index is not None
-        assert call.index.csc is not None
+        csc = cast(tuple[NDArray[Any], NDArray[Any], NDArray[Any]], cast(Index, call.index).csc)
         steps = source.wants_steps
-        g = products.input_gradient(*call.index.csc, _array(weights), current, source.lanes, steps_layout=steps)
+        g = products.input_gradient(*csc, _array(weights), current, source.lanes, steps_layout=steps)
         return torch.from_numpy(g) if steps else tensor_of_rows(g, source.lanes)
     rows = source.lanes.rows(source.rows.shape[0], numpy_dtype(weights.dtype))
     torch.mm(_dense(call, weights).t(), torch.from_numpy(current), out=torch.from_numpy(rows))

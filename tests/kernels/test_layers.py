@@ -49,7 +49,8 @@ def run_both(
 ) -> tuple[Any, Adjoint]:
     state = forward(linear, bias, cells, lanes, keep=Keep(post=True, synaptic=True))
     adjoint = backward(
-        state, cells, lanes, membrane.ATAN, 2.0, g_spikes=g_spikes, g_voltages=g_voltages, linear=linear, want_bias=True,
+        state, cells, lanes, membrane.ATAN, 2.0, g_spikes=g_spikes, g_voltages=g_voltages, linear=linear,
+        want_bias=True,
         want_alpha=cells.filtered, want_beta=True, want_threshold=True, current="rows",
     )  # fmt: skip
     return state, adjoint
