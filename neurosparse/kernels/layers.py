@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numba import get_num_threads
@@ -13,12 +12,23 @@ from neurosparse.errors import ValidationError
 from neurosparse.kernels import compiled, compiled_backward
 from neurosparse.kernels.buffers import borrow
 from neurosparse.kernels.checks import check_array
-from neurosparse.kernels.compiled import TILE, Cells, Shape, State
+from neurosparse.kernels.compiled import TILE, Shape, State
 from neurosparse.kernels.compiled_backward import Gradients
 from neurosparse.kernels.events import list_events
 from neurosparse.kernels.jit import run
-from neurosparse.kernels.lanes import Lanes, to_rows
-from neurosparse.kernels.membrane import SUBTRACT_NOW, ZERO_NOW
+from neurosparse.kernels.lanes import Lanes
+from neurosparse.kernels.layer_parts import (
+    DEFAULT,
+    Adjoint,
+    Cells,
+    Keep,
+    Sparse,
+    check_cells,
+    gradient_rows,
+    make_cells,
+    new_state,
+)
+from neurosparse.kernels.membrane import SUBTRACT_NOW
 from neurosparse.kernels.products import check_operands
 from neurosparse.kernels.vectors import LANES
 
@@ -28,85 +38,13 @@ _FLOATS = (np.float32, np.float64)
 _CHUNK_LANES = 4096  # 16 KiB of floats: a row of voltages, one of gradients and one of slopes fit a 48 KiB L1 cache
 
 
-@dataclass(frozen=True)
-class Sparse:
-    """The linear part of a layer: CSR index and values (n_target, n_source), and the source's activity as rows.
-
-    `rows` are spike words (n_source, n_words) uint16 or floats (n_source, n_lanes). With ``method="events"`` the
-    kernels visit only words that hold a spike; it needs spike words.
-    """
-
-    indptr: NDArray[np.int32]
-    indices: NDArray[np.int32]
-    values: NDArray
-    rows: NDArray
-    method: Literal["words", "events"] = "words"
-
-
-@dataclass(frozen=True)
-class Keep:
-    """What a forward pass keeps besides what the threshold saw.
-
-    `words`: spikes (a read-out has none); `post`: voltages after the reset where they differ; `synaptic`: synaptic
-    currents.
-    """
-
-    words: bool = True
-    post: bool = False
-    synaptic: bool = False
-
-
-@dataclass(frozen=True)
-class Adjoint:
-    """What a backward pass returns; None where it was not asked for.
-
-    `values` (K,), `bias`, `alpha`, `beta`, `threshold` (n,), `current`: gradients of the currents in tiles
-    (n_tiles, n, TILE), rows (n, n_lanes), or summed over time (n, padded).
-    """
-
-    values: NDArray | None
-    bias: NDArray | None
-    alpha: NDArray | None
-    beta: NDArray | None
-    threshold: NDArray | None
-    current: Any
-
-
-def make_cells(mode: int, alpha: NDArray | None, beta: NDArray, threshold: NDArray) -> Cells:
-    """Check and bundle the neurons of a layer.
-
-    Parameters
-    ----------
-    mode : int
-        One of the reset modes of membrane.py.
-    alpha, beta, threshold : (n,) float32 or float64, one type
-        Decays per step and threshold; `alpha` None for a neuron without synaptic current.
-
-    Raises
-    ------
-    ValidationError
-        For shapes or types that do not fit, and for ZERO_NOW with a threshold that is not positive: snnTorch then
-        resets before the neuron has fired, which has no meaning worth a kernel.
-    """
-    owner = "make_cells"
-    check_array(owner, "beta", beta, _FLOATS, (None,))
-    check_array(owner, "threshold", threshold, beta.dtype, beta.shape)
-    if alpha is not None:
-        check_array(owner, "alpha", alpha, beta.dtype, beta.shape)
-    if mode not in range(6):
-        raise ValidationError(f"{owner}.mode: is {mode}, would have to be one of 0 to 5 (kernels/membrane.py)")
-    if mode == ZERO_NOW and not (threshold > 0).all():
-        raise ValidationError(f"{owner}.threshold: reaches {threshold.min()}, would have to be positive for this reset")
-    return Cells(mode, alpha is not None, beta if alpha is None else alpha, beta, threshold)
-
-
 def forward(
     linear: Sparse,
     bias: NDArray | None,
     cells: Cells,
     lanes: Lanes,
     *,
-    keep: Keep = Keep(),
+    keep: Keep = DEFAULT,
     start: tuple[NDArray, NDArray] | None = None,
 ) -> State:
     """Run a layer over a sequence.
@@ -157,7 +95,7 @@ def forward_neurons(
     cells: Cells,
     lanes: Lanes,
     *,
-    keep: Keep = Keep(),
+    keep: Keep = DEFAULT,
     start: tuple[NDArray, NDArray] | None = None,
 ) -> State:
     """Run the neurons of a layer on currents that were computed elsewhere.
@@ -314,52 +252,6 @@ def _events(owner: str, linear: Sparse, shape: Shape) -> tuple[NDArray[np.uint32
     return list_events(linear.rows, shape.chunk_steps * shape.padded // LANES)
 
 
-def new_state(
-    owner: str,
-    n: int,
-    cells: Cells,
-    lanes: Lanes,
-    dtype: np.dtype,
-    keep: Keep,
-    start: tuple[NDArray, NDArray] | None,
-) -> State:
-    post = cells.mode == SUBTRACT_NOW or (keep.post and cells.mode == ZERO_NOW)
-    none = np.zeros((0, 0), dtype)
-    start_v, start_c = start or (none, none)
-    if start is not None:
-        for name, array in (("start[0]", start_v), ("start[1]", start_c)):
-            check_array(owner, name, array, dtype, (n, lanes.padded))
-    return State(
-        lanes.rows(n, dtype),
-        lanes.rows(n, dtype) if post else none,
-        lanes.rows(n, dtype) if keep.synaptic and cells.filtered else none,
-        lanes.words(n) if keep.words else np.zeros((0, 0), np.uint16),
-        start_v,
-        start_c,
-    )
-
-
-def gradient_rows(owner: str, field: str, gradient: NDArray | None, n: int, lanes: Lanes, dtype: np.dtype) -> NDArray:
-    """Return an incoming gradient as rows (n, n_lanes), transposed if it is (time, batch, neuron); no rows for None.
-
-    A pass of its own: read step by step it is sequential, while a neuron's own lanes lie a page apart each.
-    """
-    if gradient is None:
-        return np.zeros((0, 0), dtype)
-    if gradient.ndim == 3:
-        check_array(owner, field, gradient, dtype, (lanes.n_steps, lanes.n_samples, n))
-        return to_rows(gradient)
-    check_array(owner, field, gradient, dtype, (n, lanes.n_lanes))
-    return gradient
-
-
 def _check_lanes(owner: str, n_lanes: int, lanes: Lanes) -> None:
     if n_lanes != lanes.n_lanes:
         raise ValidationError(f"{owner}.rows: have {n_lanes} lanes, {lanes} needs {lanes.n_lanes}")
-
-
-def check_cells(owner: str, cells: Cells, n: int, dtype: np.dtype) -> None:
-    if cells.beta.size != n or cells.beta.dtype != dtype:
-        raise ValidationError(
-            f"{owner}.cells: are {cells.beta.size} of {cells.beta.dtype}, the layer has {n} neurons of {dtype}"
-        )

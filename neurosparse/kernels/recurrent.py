@@ -20,7 +20,7 @@ from neurosparse.kernels.checks import check_array, check_csr
 from neurosparse.kernels.compiled import Cells, State, aligned
 from neurosparse.kernels.jit import jit, run
 from neurosparse.kernels.lanes import Lanes
-from neurosparse.kernels.layers import Adjoint, Keep, check_cells, gradient_rows, new_state
+from neurosparse.kernels.layer_parts import DEFAULT, Adjoint, Keep, check_cells, gradient_rows, new_state
 from neurosparse.kernels.membrane import (
     SUBTRACT_NOW,
     add_products,
@@ -56,7 +56,7 @@ def forward_recurrent(
     cells: Cells,
     lanes: Lanes,
     *,
-    keep: Keep = Keep(),  # noqa: B008 - frozen
+    keep: Keep = DEFAULT,
 ) -> State:
     """Run a recurrent layer over a sequence, from rest.
 
