@@ -146,16 +146,14 @@ class SparseSNN(nn.Module):
             raise UnknownNameError("SparseSNN.input", str(input), ["spikes", "graded", "analog"])
         self.input_kind: InputKind = input
         self.engine, self.dt = engine, dt
-        self.modules_list = nn.ModuleList(_canonical(module) for module in modules)
+        self.stack = nn.ModuleList(_canonical(module) for module in modules)
         self.names = tuple(names) if names is not None else None
         self._check()
 
     def _check(self) -> None:
         """Refuse here, not at `to_network` after hours of training, what the network cannot become."""
-        if not self.modules_list or len(self.modules_list) % 2:
-            raise ValidationError(
-                f"SparseSNN: needs pairs of a connection and a neuron, got {len(self.modules_list)} modules"
-            )
+        if not self.stack or len(self.stack) % 2:
+            raise ValidationError(f"SparseSNN: needs pairs of a connection and a neuron, got {len(self.stack)} modules")
         size = None
         for i, layer in enumerate(self.layers()):
             if not isinstance(layer.connection, (SparseLinear, nn.Linear)):
@@ -171,17 +169,15 @@ class SparseSNN(nn.Module):
             _check_neuron(f"SparseSNN: module {2 * i + 1}", layer)
             size = layer.n
         if self.names is None:
-            self.names = (*(f"hidden{i + 1}" for i in range(len(self.modules_list) // 2 - 1)), "output")
-        elif len(self.names) != len(self.modules_list) // 2:
-            raise ValidationError(
-                f"SparseSNN.names: {len(self.names)} names for {len(self.modules_list) // 2} populations"
-            )
+            self.names = (*(f"hidden{i + 1}" for i in range(len(self.stack) // 2 - 1)), "output")
+        elif len(self.names) != len(self.stack) // 2:
+            raise ValidationError(f"SparseSNN.names: {len(self.names)} names for {len(self.stack) // 2} populations")
         # a Network judges its own names and time step
         Network(Input(1), tuple(Population(name, 1, LI()) for name in self.names), (), self.dt)
 
     def layers(self) -> list[Layer]:
         """Return the populations in order."""
-        modules: list[Any] = list(self.modules_list)
+        modules: list[Any] = list(self.stack)
         found = []
         for connection, neuron in zip(modules[::2], modules[1::2], strict=True):
             if isinstance(neuron, Recurrent):

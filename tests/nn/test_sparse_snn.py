@@ -360,7 +360,7 @@ def test_a_rewritten_recurrent_neuron_has_snntorchs_own_spikes(kind: str, reset:
     neuron.recurrent.weight.data.mul_(3)
     own = copy.deepcopy(neuron)
     net = ns.SparseSNN(ns.SparseLinear(8, 6, density=0.6, gain=1.5), neuron, engine=engine)
-    assert isinstance(net.modules_list[1], ns.Recurrent)
+    assert isinstance(net.stack[1], ns.Recurrent)
     assert net.layers()[0].recurrent is neuron.recurrent, "the user's own weights, hidden bias included"
     net = net.on_grid()  # sums without rounding, so that their order cannot matter
     own.recurrent.load_state_dict(net.layers()[0].recurrent.state_dict())
