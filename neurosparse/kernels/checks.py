@@ -8,6 +8,8 @@ from numpy.typing import DTypeLike, NDArray
 from neurosparse.errors import ValidationError
 
 INT32_MAX = int(np.iinfo(np.int32).max)
+FLOATS = (np.float32, np.float64)
+"""The types the kernels compute in."""
 
 
 def check_array(

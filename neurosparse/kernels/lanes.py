@@ -20,13 +20,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from neurosparse.kernels import simd, simd_blocks
 from neurosparse.kernels.buffers import borrow
-from neurosparse.kernels.checks import check_array, check_size
+from neurosparse.kernels.checks import FLOATS, check_array, check_size
 from neurosparse.kernels.jit import jit, run
 from neurosparse.kernels.vectors import LANES, splat, store, where, word_mask
 
 __all__ = ["Lanes", "count_spikes", "expand_spikes", "pack_spikes", "to_rows"]
-
-_FLOATS = (np.float32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def pack_spikes(x: NDArray) -> NDArray[np.uint16] | None:
     ValidationError
         For another type, order or number of axes.
     """
-    check_array("pack_spikes", "x", x, (*_FLOATS, np.uint8, np.bool_), (None, None, None))
+    check_array("pack_spikes", "x", x, (*FLOATS, np.uint8, np.bool_), (None, None, None))
     n_steps, n_samples, n = x.shape
     lanes = Lanes(n_steps, n_samples)
     words = lanes.words(n)
@@ -162,7 +160,7 @@ def to_rows(x: NDArray) -> NDArray:
     ValidationError
         For another type, order or number of axes.
     """
-    check_array("to_rows", "x", x, _FLOATS, (None, None, None))
+    check_array("to_rows", "x", x, FLOATS, (None, None, None))
     n_steps, n_samples, n = x.shape
     lanes = Lanes(n_steps, n_samples)
     rows = lanes.rows(n, x.dtype)

@@ -9,14 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
-from neurosparse.kernels.checks import check_array
+from neurosparse.kernels.checks import FLOATS, check_array
 from neurosparse.kernels.compiled import Cells, State
 from neurosparse.kernels.lanes import Lanes, to_rows
 from neurosparse.kernels.membrane import SUBTRACT_NOW, ZERO_NOW
 
-__all__ = ["Adjoint", "Cells", "Keep", "Sparse", "check_cells", "gradient_rows", "make_cells", "new_state"]
-
-_FLOATS = (np.float32, np.float64)
+__all__ = [
+    "Adjoint",
+    "Cells",
+    "Keep",
+    "Sparse",
+    "check_cells",
+    "check_current",
+    "gradient_rows",
+    "make_cells",
+    "new_state",
+]
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ def make_cells(mode: int, alpha: NDArray | None, beta: NDArray, threshold: NDArr
         resets before the neuron has fired, which has no meaning worth a kernel.
     """
     owner = "make_cells"
-    check_array(owner, "beta", beta, _FLOATS, (None,))
+    check_array(owner, "beta", beta, FLOATS, (None,))
     check_array(owner, "threshold", threshold, beta.dtype, beta.shape)
     if alpha is not None:
         check_array(owner, "alpha", alpha, beta.dtype, beta.shape)
@@ -131,6 +139,17 @@ def gradient_rows(owner: str, field: str, gradient: NDArray | None, n: int, lane
         return to_rows(gradient)
     check_array(owner, field, gradient, dtype, (n, lanes.n_lanes))
     return gradient
+
+
+def check_current(owner: str, current: NDArray, cells: Cells, lanes: Lanes) -> tuple[int, bool]:
+    """Check currents computed elsewhere and the cells they go to; return n, and whether every step has the same."""
+    check_array(owner, "current", current, FLOATS, (None, None))
+    n = current.shape[0]
+    constant = current.shape[1] == lanes.padded
+    if not constant:
+        check_array(owner, "current", current, current.dtype, (n, lanes.n_lanes))
+    check_cells(owner, cells, n, current.dtype)
+    return n, constant
 
 
 def check_cells(owner: str, cells: Cells, n: int, dtype: np.dtype) -> None:

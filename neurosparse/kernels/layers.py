@@ -24,6 +24,7 @@ from neurosparse.kernels.layer_parts import (
     Keep,
     Sparse,
     check_cells,
+    check_current,
     gradient_rows,
     make_cells,
     new_state,
@@ -34,7 +35,6 @@ from neurosparse.kernels.vectors import LANES
 
 __all__ = ["Adjoint", "Cells", "Keep", "Sparse", "backward", "forward", "forward_neurons", "make_cells"]
 
-_FLOATS = (np.float32, np.float64)
 _CHUNK_LANES = 4096  # 16 KiB of floats: a row of voltages, one of gradients and one of slopes fit a 48 KiB L1 cache
 
 
@@ -108,12 +108,7 @@ def forward_neurons(
         As in `forward`.
     """
     owner = "forward_neurons"
-    check_array(owner, "current", current, _FLOATS, (None, None))
-    n = current.shape[0]
-    constant = current.shape[1] == lanes.padded
-    if not constant:
-        check_array(owner, "current", current, current.dtype, (n, lanes.n_lanes))
-    check_cells(owner, cells, n, current.dtype)
+    n, constant = check_current(owner, current, cells, lanes)
     state = new_state(owner, n, cells, lanes, current.dtype, keep, start)
     if state.v.size:
         run(compiled.forward_given, state.v.size, current, constant, cells, _shape(lanes), state, _parts(n))

@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from neurosparse.errors import ValidationError
 from neurosparse.kernels import simd
 from neurosparse.kernels.buffers import borrow
-from neurosparse.kernels.checks import check_array, check_csr
+from neurosparse.kernels.checks import FLOATS, check_array, check_csr
 from neurosparse.kernels.compiled import TILE
 from neurosparse.kernels.jit import jit, run
 from neurosparse.kernels.lanes import Lanes, scatter_block
 from neurosparse.kernels.vectors import LANES
 
 __all__ = ["input_gradient", "product", "value_gradient"]
-
-_FLOATS = (np.float32, np.float64)
 
 
 def product(
@@ -116,7 +114,7 @@ def value_gradient(
     (K,) of the type of `g`
     """
     owner = "value_gradient"
-    check_array(owner, "g", g, _FLOATS, (None, None))
+    check_array(owner, "g", g, FLOATS, (None, None))
     values = np.zeros(indices.size, g.dtype)
     n_target, n_lanes, unit = check_operands(owner, indptr, indices, values, rows)
     check_array(owner, "g", g, g.dtype, (n_target, n_lanes))
@@ -174,7 +172,7 @@ def input_gradient(
         where that of `g` is.
     """
     owner = "input_gradient"
-    check_array(owner, "values", values, _FLOATS, (None,))
+    check_array(owner, "values", values, FLOATS, (None,))
     check_csr(owner, indptr, targets)
     check_array(owner, "slots", slots, np.int32, (targets.size,))
     check_array(owner, "values", values, values.dtype, (targets.size,))
@@ -238,7 +236,7 @@ def check_operands(
     owner: str, indptr: NDArray[np.int32], indices: NDArray[np.int32], values: NDArray, rows: NDArray
 ) -> tuple[int, int, int]:
     """Check a CSR matrix against the rows it is applied to; return n_target, n_lanes and lanes per element of a row."""
-    check_array(owner, "values", values, _FLOATS, (None,))
+    check_array(owner, "values", values, FLOATS, (None,))
     check_csr(owner, indptr, indices)
     check_array(owner, "values", values, values.dtype, (indices.size,))
     check_array(owner, "rows", rows, (np.uint16, values.dtype), (None, None))

@@ -20,7 +20,7 @@ from neurosparse.kernels.checks import check_array, check_csr
 from neurosparse.kernels.compiled import Cells, State, aligned
 from neurosparse.kernels.jit import jit, run
 from neurosparse.kernels.lanes import Lanes
-from neurosparse.kernels.layer_parts import DEFAULT, Adjoint, Keep, check_cells, gradient_rows, new_state
+from neurosparse.kernels.layer_parts import DEFAULT, Adjoint, Keep, check_cells, check_current, gradient_rows, new_state
 from neurosparse.kernels.membrane import (
     SUBTRACT_NOW,
     add_products,
@@ -36,8 +36,6 @@ from neurosparse.kernels.products import check_indices
 from neurosparse.kernels.vectors import LANES, load, store
 
 __all__ = ["Recurrence", "backward_recurrent", "forward_recurrent"]
-
-_FLOATS = (np.float32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -74,12 +72,7 @@ def forward_recurrent(
         For any argument that does not fit the others.
     """
     owner = "forward_recurrent"
-    check_array(owner, "current", current, _FLOATS, (None, None))
-    n = current.shape[0]
-    constant = current.shape[1] == lanes.padded
-    if not constant:
-        check_array(owner, "current", current, current.dtype, (n, lanes.n_lanes))
-    check_cells(owner, cells, n, current.dtype)
+    n, constant = check_current(owner, current, cells, lanes)
     _check_recurrence(owner, recurrence, n, current.dtype)
     state = new_state(owner, n, cells, lanes, current.dtype, Keep(True, keep.post, keep.synaptic), None)
     if state.v.size:

@@ -96,7 +96,7 @@ def eligible(connection: Connection, neuron: nn.Module, recurrent: Connection | 
     return (
         _connection_refused(connection)
         or (_recurrent_refused(connection, recurrent) if recurrent is not None else None)
-        or _neuron_refused(neuron, connection.out_features, _weights(connection).dtype)
+        or _neuron_refused(neuron, connection.out_features, stepwise.weights_of(connection).dtype)
         or None
     )
 
@@ -104,7 +104,7 @@ def eligible(connection: Connection, neuron: nn.Module, recurrent: Connection | 
 def _connection_refused(connection: Connection) -> str | None:
     if type(connection) not in (SparseLinear, nn.Linear):
         return f"the connection is a {type(connection).__name__}"
-    weights = _weights(connection)
+    weights = stepwise.weights_of(connection)
     if weights.device.type != "cpu":
         return f"its weights are on {weights.device}, the kernels run on the CPU"
     if weights.dtype not in (torch.float32, torch.float64):
@@ -123,7 +123,7 @@ def _recurrent_refused(connection: Connection, recurrent: Connection) -> str | N
     reason = _connection_refused(recurrent)
     if reason is not None:
         return f"recurrence: {reason}"
-    if _weights(recurrent).dtype != _weights(connection).dtype:
+    if stepwise.weights_of(recurrent).dtype != stepwise.weights_of(connection).dtype:
         return "the recurrent connection has another type than the one into the layer"
     return None
 
@@ -183,7 +183,7 @@ def run_layer(
     """
     connection = layer.connection
     neuron: Any = layer.neuron
-    weights = _weights(connection)
+    weights = stepwise.weights_of(connection)
     dtype = weights.dtype
     source = _source(connection, x, dtype)
     surrogate = identify(neuron.spike_grad)
@@ -205,7 +205,7 @@ def run_layer(
     recurrent: Tensor | None = None
     bias: Tensor | None = connection.bias
     if layer.recurrent is not None:
-        recurrent = _weights(layer.recurrent).reshape(-1)
+        recurrent = stepwise.weights_of(layer.recurrent).reshape(-1)
         call.recurrence = _recurrent_index(layer.recurrent)
         bias = _sum(bias, layer.recurrent.bias)
     if call.plan.dense and source.rows.dtype == np.uint16:
@@ -270,10 +270,6 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 def _per_neuron(parameter: Tensor, n: int, dtype: torch.dtype) -> Tensor:
     return parameter.to(dtype).expand(n)
-
-
-def _weights(connection: Connection) -> Tensor:
-    return connection.values if isinstance(connection, SparseLinear) else connection.weight
 
 
 def _mode(neuron: Any) -> int | None:

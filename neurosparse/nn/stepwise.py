@@ -18,7 +18,7 @@ from neurosparse.nn.sparse import SparseLinear
 if TYPE_CHECKING:
     from neurosparse.nn.network import Connection, Layer, Output
 
-__all__ = ["is_constant", "run_layer", "run_layers"]
+__all__ = ["is_constant", "run_layer", "run_layers", "weights_of"]
 
 
 def run_layers(layers: list[Layer], x: Tensor, *, record: bool = False) -> Output:
@@ -38,7 +38,7 @@ def run_layers(layers: list[Layer], x: Tensor, *, record: bool = False) -> Outpu
 def run_layer(layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return spikes and voltages (time, batch, n) of one layer on `x` (time, batch, n_source), from rest."""
     n_steps, n_samples = x.shape[:2]
-    real = _dtype(layer.connection)
+    real = weights_of(layer.connection).dtype
     if is_constant(x):  # asked before the conversion, which would write out every step
         feedforward = layer.connection(x[0].to(real)).expand(n_steps, -1, -1)
     else:
@@ -67,8 +67,9 @@ def is_constant(x: Tensor) -> bool:
     return x.shape[0] > 1 and x.stride(0) == 0
 
 
-def _dtype(connection: Connection) -> torch.dtype:
-    return connection.values.dtype if isinstance(connection, SparseLinear) else connection.weight.dtype
+def weights_of(connection: Connection) -> Tensor:
+    """Return the parameter that holds the weights: K values, or a dense matrix."""
+    return connection.values if isinstance(connection, SparseLinear) else connection.weight
 
 
 def _step_of(neuron: Any, real: torch.dtype) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ from neurosparse.data.datasets import Split
 from neurosparse.data.encoding import Encoder
 from neurosparse.errors import NeurosparseError
 from neurosparse.nn.network import SparseSNN
-from neurosparse.nn.sparse import SparseLinear
+from neurosparse.nn.stepwise import weights_of
 from neurosparse.rewiring.base import Rewirer
 from neurosparse.training.build import learning_rate_at
 from neurosparse.training.checkpoint import Progress
@@ -90,7 +90,7 @@ class Trainer:
         order = stream(self.config.seed, "shuffle", epoch).permutation(len(labels))
         loss_sum = correct = 0.0
         rate_sums = [torch.zeros(layer.n) for layer in self.model.layers()]
-        births = deaths = 0
+        births, deaths = self._rewired()
 
         self.model.train()
         for i in range(n_batches):
@@ -108,8 +108,6 @@ class Trainer:
             self.optimizer.step()
             if self.rewirer is not None:
                 self.rewirer.step()
-                births += sum(self.rewirer.stats.births.values())
-                deaths += sum(self.rewirer.stats.deaths.values())
 
             self.progress.step += 1
             value = loss.item()
@@ -126,6 +124,7 @@ class Trainer:
                 on_batch(i + 1, n_batches)
 
         self.progress.epoch = epoch
+        births, deaths = (now - before for now, before in zip(self._rewired(), (births, deaths), strict=True))
         names = self.model.names or ()
         return EpochMetrics(
             epoch=epoch,
@@ -143,13 +142,20 @@ class Trainer:
             rss_mb=psutil.Process().memory_info().rss / 2**20,
         )
 
+    def _rewired(self) -> tuple[int, int]:
+        """Return all births and all deaths of the run so far."""
+        if self.rewirer is None:
+            return 0, 0
+        stats = self.rewirer.stats
+        return sum(stats.total_births.values()), sum(stats.total_deaths.values())
+
     def live(self) -> dict[str, int]:
         """Return the number of synapses of each connection."""
         counts = {}
         for name, layer in zip(self.model.names or (), self.model.layers(), strict=True):
-            counts[name] = _n_synapses(layer.connection)
+            counts[name] = weights_of(layer.connection).numel()
             if layer.recurrent is not None:
-                counts[f"{name} (recurrent)"] = _n_synapses(layer.recurrent)
+                counts[f"{name} (recurrent)"] = weights_of(layer.recurrent).numel()
         return counts
 
     def validation_accuracy(self) -> float:
@@ -189,7 +195,3 @@ def accuracy(
         output = model(to_tensor(inputs[:, part]))
         correct += int((decisions(output, read) == torch.from_numpy(labels[part])).sum())
     return correct / len(labels)
-
-
-def _n_synapses(connection: Any) -> int:
-    return connection.n_synapses if isinstance(connection, SparseLinear) else connection.weight.numel()
