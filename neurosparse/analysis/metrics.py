@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,7 @@ __all__ = [
     "StoredBytes",
     "accuracy",
     "activity",
+    "check_inputs",
     "possible_synapses",
     "stored_bytes",
     "synaptic_operations",
@@ -91,21 +93,15 @@ def activity(recording: Recording) -> dict[str, Activity]:
 def synaptic_operations(network: Network, recording: Recording, inputs: ArrayLike) -> int:
     """Return how often a synapse was crossed: for every spike, and every non-zero input, the fan-out of its source.
 
+    A spike still under way in a delay when the recording ends has crossed nothing and does not count. Divide by
+    ``recording.n_samples`` for operations per sample (over all its steps), by ``n_steps`` also for operations per step.
+
     Parameters
     ----------
     inputs : array, shape (time, batch, n_inputs) or (time, n_inputs)
         What the recording was made with.
-
-    A spike still under way in a delay when the recording ends has crossed nothing and does not count. Divide by
-    ``recording.n_samples`` for operations per sample (over all its steps), by ``n_steps`` also for operations per step.
     """
-    x = np.asarray(inputs)
-    x = x[:, np.newaxis, :] if x.ndim == 2 else x
-    expected = (recording.n_steps, recording.n_samples, network.input.n)
-    if x.shape != expected:
-        raise ValidationError(
-            f"synaptic_operations: inputs have shape {x.shape}, the recording of this network needs {expected}"
-        )
+    x = check_inputs("synaptic_operations", network, recording, inputs)
     operations = 0
     for projection in network.projections:
         source = x if projection.source == INPUT else recording.spikes[projection.source]
@@ -113,6 +109,16 @@ def synaptic_operations(network: Network, recording: Recording, inputs: ArrayLik
         events: NDArray[np.int64] = np.count_nonzero(arrived, axis=(0, 1))
         operations += int(events @ np.bincount(projection.indices, minlength=projection.n_source))
     return operations
+
+
+def check_inputs(owner: str, network: Network, recording: Recording, inputs: ArrayLike) -> NDArray[Any]:
+    """Return `inputs` as (time, batch, n_inputs); `ValidationError` in `owner`'s name if `recording` is of others."""
+    x = np.asarray(inputs)
+    x = x[:, np.newaxis, :] if x.ndim == 2 else x
+    expected = (recording.n_steps, recording.n_samples, network.input.n)
+    if x.shape != expected:
+        raise ValidationError(f"{owner}: inputs have shape {x.shape}, the recording of this network needs {expected}")
+    return x
 
 
 def possible_synapses(network: Network) -> dict[str, int]:

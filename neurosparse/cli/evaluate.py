@@ -29,8 +29,17 @@ def evaluate(
     from rich.table import Table
 
     table = Table(title=f"{run}: {network}", title_justify="left", title_style="bold", show_header=False)
+    counted = result.pop("neurobench")
     for name, value in result.items():
         table.add_row(name.replace("_", " "), _shown(name, value))
+    stdout().print(table)
+    table = Table(title=f"NeuroBench ({counted['n_steps']} steps)", title_justify="left", title_style="bold")
+    for heading in ("metric", "per sample", "per step"):
+        table.add_column(heading, justify="left" if heading == "metric" else "right")
+    per_step = counted.pop("per_step")
+    for name, value in counted.items():
+        if name not in ("n_steps", "n_samples"):
+            table.add_row(name.replace("_", " "), _shown(name, value), _shown(name, per_step.get(name, "")))
     stdout().print(table)
 
 
