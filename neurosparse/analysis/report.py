@@ -6,9 +6,7 @@ no simulations yet) is left out. Figures are also written to ``figures/`` as PNG
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.analysis import plots
-from neurosparse.analysis.comparison import Simulation, output_of, read_simulations
+from neurosparse.analysis.animation import rewiring_gif
+from neurosparse.analysis.comparison import output_of, read_simulations
 from neurosparse.analysis.metrics import possible_synapses
+from neurosparse.analysis.pages import data_uri, render
 from neurosparse.analysis.palette import new_axes, png
-from neurosparse.analysis.summary import Example, connections, count, populations, same_projection, summary
+from neurosparse.analysis.summary import (
+    Example,
+    connections,
+    neurobench_rows,
+    populations,
+    same_projection,
+    summary,
+)
 from neurosparse.core.container import write_atomically
 from neurosparse.core.network import INPUT, Network, is_readout
 from neurosparse.core.projection import Projection
@@ -39,10 +46,12 @@ class _Page:
 
     def add(self, section: str, name: str, caption: str, ax: Any) -> None:
         """Write the figure of `ax` to ``figures/<name>.png`` and put it into `section`."""
-        content = png(ax.figure)
-        write_atomically(self.run / "figures" / f"{name}.png", content)
-        uri = "data:image/png;base64," + base64.b64encode(content).decode()
-        self.figures.setdefault(section, []).append((caption, uri))
+        self.add_file(section, f"{name}.png", caption, png(ax.figure))
+
+    def add_file(self, section: str, name: str, caption: str, content: bytes) -> None:
+        """Write the image `content` to ``figures/<name>`` and put it into `section`."""
+        write_atomically(self.run / "figures" / name, content)
+        self.figures.setdefault(section, []).append((caption, data_uri(name.rpartition(".")[2], content)))
 
 
 def write_report(
@@ -77,6 +86,7 @@ def write_report(
     if metrics:
         _training_figures(page, metrics)
     _wiring_figures(page, initial, image_shape)
+    _animation(page, initial)
     if example is not None:
         _example_figures(page, example)
     if example is not None and metrics and network is not None and network.projections:
@@ -86,10 +96,12 @@ def write_report(
         write_atomically(
             run / "figures" / "overview.png", png(axes[0].figure)
         )  # for a README or a slide; not in the page
-    content = _template().render(
+    content = render(
+        "report",
         title=title or run.resolve().name,
         summary=summary(network, metrics, simulations, example),
         simulations=simulations,
+        neurobench=neurobench_rows(network, example),
         populations=populations(network, example),
         projections=connections(network, initial),
         figures=page.figures,
@@ -135,6 +147,24 @@ def _wiring_figures(page: _Page, initial: Network | None, image_shape: tuple[int
         ax = plots.degree_histogram(after, before=same_projection(after, initial, i), ax=_axes())
         caption = f"Fan-in: how many synapses from {after.source} a neuron of {after.target} has."
         page.add("wiring", _file("fan_in", after), caption, ax)
+        ax = plots.weight_histogram(after, before=same_projection(after, initial, i), ax=_axes())
+        caption = f"Weights of the live synapses from {after.source} to {after.target}."
+        page.add("wiring", _file("weight_histogram", after), caption, ax)
+
+
+def _animation(page: _Page, initial: Network | None) -> None:
+    """Show the projection that has rewired most, from the snapshots of the run, if it kept any."""
+    files = sorted((page.run / "snapshots").glob("*.safetensors"))
+    if page.network is None or initial is None or len(files) < 2:
+        return
+    pairs = enumerate(zip(initial.projections, page.network.projections, strict=True))
+    moved, most = max((plots.n_new_sites(before, after), i) for i, (before, after) in pairs)
+    if not moved:
+        return
+    networks = [("before training", initial)] + [(f"epoch {int(file.stem)}", Network.load(file)) for file in files]
+    content = rewiring_gif([(title, network.projections[most]) for title, network in networks])
+    p = page.network.projections[most]
+    page.add_file("rewiring", "rewiring.gif", f"The synapses from {p.source} to {p.target} while they rewire.", content)
 
 
 def _file(kind: str, projection: Projection, *parts: str) -> str:
@@ -192,29 +222,3 @@ def _metrics(run: Path) -> list[dict[str, Any]]:
             raise ArtifactError(f"{path}: line {number} is no epoch's metrics")
         rows.append(row)
     return rows
-
-
-def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("neurosparse", "analysis/templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    filters: dict[str, Callable[[Any], str]] = {
-        "count": count,
-        "percent": lambda share: f"{share:.2%}",
-        "verdict": _verdict,
-    }
-    environment.filters.update(filters)
-    return environment.get_template("report.html.j2")
-
-
-def _verdict(row: Simulation) -> str:
-    if row.identical is None:
-        return row.verdict
-    return (
-        f"✓ identical{', voltages too' if row.voltages_compared else ''}"
-        if row.identical
-        else f"✗ different\n{row.verdict}"
-    )
