@@ -94,8 +94,8 @@ def whole_numbers(axis: Axis) -> None:
     axis.set_major_locator(MaxNLocator(integer=True))
 
 
-def png(figure: Any) -> bytes:
+def png(figure: Any, *, dpi: int = _DPI) -> bytes:
     """Return a matplotlib `figure` as PNG, without a date or a version in it."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()

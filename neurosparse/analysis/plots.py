@@ -9,6 +9,7 @@ return a list); ``ax.figure.savefig(path)`` writes it. matplotlib is imported by
 ('epoch', 'loss')
 """
 
+from neurosparse.analysis.costs import energy_comparison
 from neurosparse.analysis.curves import (
     accuracy,
     density,
@@ -19,18 +20,31 @@ from neurosparse.analysis.curves import (
     turnover,
     turnover_and_density,
 )
+from neurosparse.analysis.occupancy import core_contents, core_occupancy, occupancy_map
 from neurosparse.analysis.overview import overview
 from neurosparse.analysis.traces import raster, readout_trace, voltage_trace
-from neurosparse.analysis.wiring import degree_histogram, input_map, n_new_sites, scales, weight_matrices, weight_matrix
+from neurosparse.analysis.wiring import (
+    degree_histogram,
+    input_map,
+    n_new_sites,
+    scales,
+    weight_histogram,
+    weight_matrices,
+    weight_matrix,
+)
 
 __all__ = [
     "accuracy",
+    "core_contents",
+    "core_occupancy",
     "degree_histogram",
     "density",
+    "energy_comparison",
     "firing_rates",
     "input_map",
     "loss",
     "n_new_sites",
+    "occupancy_map",
     "overview",
     "raster",
     "readout_trace",
@@ -40,6 +54,7 @@ __all__ = [
     "turnover",
     "turnover_and_density",
     "voltage_trace",
+    "weight_histogram",
     "weight_matrices",
     "weight_matrix",
 ]

@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurosparse.analysis.comparison import Simulation
 from neurosparse.analysis.metrics import activity, possible_synapses, stored_bytes, synaptic_operations
+from neurosparse.analysis.neurobench import neurobench
 from neurosparse.core.network import Network
 from neurosparse.core.projection import Projection
 from neurosparse.core.recording import Recording
 
-__all__ = ["Example", "connections", "count", "populations", "same_projection", "summary"]
+__all__ = ["Example", "connections", "count", "neurobench_rows", "populations", "same_projection", "summary"]
 
 
 @dataclass(frozen=True)
@@ -113,4 +114,28 @@ def _size(network: Network) -> list[tuple[str, str]]:
             "Stored bytes",
             f"{count(size.total)} ({parts}); dense, the weights alone would take {count(size.dense_weights)}",
         ),
+    ]
+
+
+def neurobench_rows(network: Network | None, example: Example | None) -> list[tuple[str, str, str]]:
+    """Return the rows (metric, per sample, per step) of the NeuroBench table; empty without an example."""
+    if network is None or example is None:
+        return []
+    found = neurobench(network, example.recording, example.inputs)
+    per_step = found.per_step()
+    operations = {
+        "Effective accumulates (ACs)": "effective_acs",
+        "Effective multiply-accumulates (MACs)": "effective_macs",
+        "Dense operations": "dense_operations",
+    }
+    return [
+        ("Footprint as if dense (bytes)", count(found.footprint), ""),
+        ("Footprint stored (bytes)", count(found.footprint_stored), ""),
+        ("Connection sparsity", f"{found.connection_sparsity:.4f}", ""),
+        ("Activation sparsity", f"{found.activation_sparsity:.4f}", ""),
+        *(
+            (label, count(round(getattr(found, name))), count(round(per_step[name])))
+            for label, name in operations.items()
+        ),
+        ("Time steps", str(found.n_steps), ""),
     ]

@@ -15,7 +15,15 @@ from neurosparse.errors import UnknownNameError, ValidationError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["degree_histogram", "input_map", "n_new_sites", "scales", "weight_matrices", "weight_matrix"]
+__all__ = [
+    "degree_histogram",
+    "input_map",
+    "n_new_sites",
+    "scales",
+    "weight_histogram",
+    "weight_matrices",
+    "weight_matrix",
+]
 
 MAX_IMAGE = 400
 """Most rows and columns of a weight image. A larger layer is shown in bins, so that no figure costs a dense matrix."""
@@ -29,12 +37,12 @@ def weight_matrix(
 ) -> Axes:
     """Draw the weights of `projection` as an image: sources to the right, targets upwards.
 
+    A layer with more than 400 rows or columns is shown in bins, each the colour of its strongest synapse.
+
     Parameters
     ----------
     limit : float, optional
         Weight of the darkest colour; the largest of the projection by default.
-
-    A layer with more than 400 rows or columns is shown in bins, each the colour of its strongest synapse.
     """
     limit = _largest([projection]) if limit is None else limit
     ax = new_axes(ax, (4.8, 3.6))
@@ -112,6 +120,30 @@ def degree_histogram(
     whole_numbers(ax.xaxis)
     style_axes(ax, x=f"synapses {'into' if direction == 'in' else 'out of'} a neuron of {end}", y="neurons")
     return ax
+
+
+def weight_histogram(projection: Projection, *, before: Projection | None = None, ax: Axes | None = None) -> Axes:
+    """Draw how many live synapses have which weight; `before` training as a dashed outline.
+
+    Under DEEP R the middle is empty: a weight that comes to zero dies.
+    """
+    ax = new_axes(ax)
+    states = [projection] if before is None else [projection, before]
+    limit = _largest(states)
+    edges = np.linspace(-limit, limit, MAX_BARS + 2)  # an odd number of bars: one of them is around zero
+    counts = np.histogram(projection.weights, edges)[0]
+    ax.stairs(counts, edges, fill=True, color=SERIES[2], label="after training" if before is not None else None)
+    if before is not None:
+        outline: dict[str, Any] = {
+            "color": SERIES[0],
+            "linestyle": (0, (4, 2)),
+            "linewidth": 1.3,
+            "label": "before training",
+        }
+        ax.stairs(np.histogram(before.weights, edges)[0], edges, **outline)
+        ax.legend(fontsize=8, frameon=False)
+    whole_numbers(ax.yaxis)
+    return style_axes(ax, x=f"weight {projection.source} to {projection.target}", y="synapses")
 
 
 def input_map(

@@ -16,7 +16,7 @@ from neurosparse.core.network import Network
 from neurosparse.core.recording import Recording
 from neurosparse.errors import ArtifactError, ValidationError
 
-SECTIONS = ["summary", "engines", "training", "rewiring", "activity", "wiring", "network", "config"]
+SECTIONS = ["summary", "engines", "training", "rewiring", "activity", "wiring", "network", "neurobench", "config"]
 
 
 def _sections(page: Path) -> list[str]:
@@ -68,8 +68,24 @@ def test_a_complete_run_has_every_section_and_every_figure(run: Path, example: E
         "pixels_input_to_hidden_after",
         "fan_in_input_to_hidden",
         "fan_in_hidden_to_output",
+        "weight_histogram_input_to_hidden",
+        "weight_histogram_hidden_to_output",
     }
     assert page.read_text().count("<img ") == len(figures)
+
+
+def test_snapshots_become_an_animation_of_what_has_rewired_most(run: Path, example: Example) -> None:
+    after, before = (Network.load(run / name) for name in ("network.safetensors", "initial_network.safetensors"))
+    assert "rewiring.gif" not in write_report(run, example=example).read_text()
+    before.save(run / "snapshots" / "0001.safetensors")
+    after.save(run / "snapshots" / "0003.safetensors")
+    page = write_report(run, example=example).read_text()
+    assert "The synapses from input to hidden while they rewire." in page
+    assert "data:image/gif;base64," in page
+    from PIL import Image
+
+    with Image.open(run / "figures" / "rewiring.gif") as animation:
+        assert animation.n_frames == 3
 
 
 def test_the_summary_counts_what_the_run_is(run: Path, example: Example) -> None:
@@ -105,7 +121,7 @@ def test_the_engine_table_says_who_agrees_and_how_to_get_who_is_missing(run: Pat
         ("metrics.jsonl", ["training", "rewiring"]),
         ("config.toml", ["config"]),
         ("initial_network.safetensors", []),
-        ("network.safetensors", ["engines", "wiring", "network"]),
+        ("network.safetensors", ["engines", "wiring", "network", "neurobench"]),
     ],
 )
 def test_what_is_missing_is_left_out(run: Path, example: Example, missing: str, gone: list[str]) -> None:
