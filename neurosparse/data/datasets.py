@@ -90,6 +90,14 @@ class Split:
         """The images as (n, n_features), row-major: what encoders and input neurons take (a view where possible)."""
         return self.images.reshape(len(self), -1)
 
+    def with_label_noise(self, share: float, n_classes: int, generator: np.random.Generator) -> Split:
+        """Return the same images, a random `share` of their labels replaced by uniformly random other classes."""
+        n_wrong = round(share * self.labels.size)
+        wrong = generator.choice(self.labels.size, n_wrong, replace=False)
+        labels = self.labels.copy()
+        labels[wrong] = (labels[wrong] + generator.integers(1, n_classes, n_wrong)) % n_classes
+        return Split(self.images, labels)
+
     def take(self, n: int) -> Split:
         """Return the first `n` samples (a view).
 

@@ -95,3 +95,14 @@ def test_importing_the_package_imports_neither_torch_nor_scikit_learn():
     code = "import sys, neurosparse.data; print([m for m in ('torch', 'sklearn', 'snntorch') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_label_noise_changes_exactly_the_share_asked_for_and_no_image():
+    clean = split(n=10, labels=[0, 1, 2, 3, 0, 1, 2, 3, 0, 1])
+    noisy = clean.with_label_noise(0.4, 4, np.random.default_rng(0))
+    assert (noisy.labels != clean.labels).sum() == 4
+    assert set(noisy.labels.tolist()) <= set(range(4))
+    assert noisy.images is clean.images
+    again = clean.with_label_noise(0.4, 4, np.random.default_rng(0))
+    assert again.labels.tolist() == noisy.labels.tolist()
+    assert clean.with_label_noise(0.0, 4, np.random.default_rng(0)).labels.tolist() == clean.labels.tolist()
