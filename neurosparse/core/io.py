@@ -13,64 +13,57 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic import ValidationError as SchemaError
+from pydantic import Field
 
 from neurosparse.core.container import Container, read_container, write_container
 from neurosparse.core.network import Input, InputKind, Network, Population
 from neurosparse.core.neurons import LI, NEURON_MODELS
 from neurosparse.core.projection import Projection
 from neurosparse.core.recording import Recording
+from neurosparse.core.schema import Count, Duration, Header, Size, parse_header, refuse_others, typed_tensor
 from neurosparse.errors import ArtifactError, UnknownNameError, ValidationError
 
 __all__ = ["NETWORK_VERSION", "RECORDING_VERSION", "load_network", "load_recording", "save_network", "save_recording"]
 
 NETWORK_VERSION = 1
-RECORDING_VERSION = 1
+RECORDING_VERSION = 2
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_RECORDED = ("voltages", "v_thresholds", "currents")
 _PROJECTION_DTYPES: dict[str, tuple[np.dtype[Any], ...]] = {
     "indptr": (np.dtype(np.int64),),
     "indices": (np.dtype(np.int32),),
     "weights": _FLOATS,
 }
 
-_Count = Annotated[int, Field(ge=1, lt=2**31)]
-_Size = Annotated[int, Field(ge=0)]
-_Duration = Annotated[float, Field(gt=0)]
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _PopulationHeader(_Model):
+class _PopulationHeader(Header):
     name: str
-    n: _Count
+    n: Count
     model: Literal["LIF", "CubaLIF", "LI"]
     reset: Literal["subtract", "zero", "none"] | None = None
 
 
-class _ProjectionHeader(_Model):
+class _ProjectionHeader(Header):
     source: str
     target: str
-    n_source: _Count
+    n_source: Count
     delay: Annotated[int, Field(ge=0)]
 
 
-class _NetworkHeader(_Model):
-    input_n: _Count
+class _NetworkHeader(Header):
+    input_n: Count
     input_kind: InputKind
-    dt: _Duration
+    dt: Duration
     populations: list[_PopulationHeader]
     projections: list[_ProjectionHeader]
     grid: dict[str, int] | None = None
 
 
-class _RecordingHeader(_Model):
+class _RecordingHeader(Header):
     backend: str
-    dt: _Duration
-    shapes: dict[str, Annotated[list[_Size], Field(min_length=3, max_length=3)]]
+    dt: Duration
+    shapes: dict[str, Annotated[list[Size], Field(min_length=3, max_length=3)]]
 
 
 def save_network(network: Network, path: str | Path) -> None:
@@ -108,12 +101,12 @@ def save_network(network: Network, path: str | Path) -> None:
 def load_network(path: str | Path) -> Network:
     """Read a network. Raises `ArtifactError` for a damaged or foreign file, `ValidationError` for wrong content."""
     container = read_container(path, kind="network", version=NETWORK_VERSION)
-    header = _parse(container, _NetworkHeader)
+    header = parse_header(container, _NetworkHeader)
     expected = {
         *(f"populations.{i}.{n}" for i, p in enumerate(header.populations) for n in NEURON_MODELS[p.model].parameters),
         *(f"projections.{i}.{n}" for i in range(len(header.projections)) for n in _PROJECTION_DTYPES),
     }
-    _refuse_others(container, expected)
+    refuse_others(container, expected)
     try:
         populations = [_population(container, i, entry) for i, entry in enumerate(header.populations)]
         projections = [_projection(container, i, entry) for i, entry in enumerate(header.projections)]
@@ -126,7 +119,7 @@ def _population(container: Container, i: int, entry: _PopulationHeader) -> Popul
     model = NEURON_MODELS[entry.model]
     arguments: dict[str, Any] = {}
     for name in model.parameters:
-        array = _typed(container, f"populations.{i}.{name}", _FLOATS)
+        array = typed_tensor(container, f"populations.{i}.{name}", _FLOATS)
         if array.shape != (entry.n,):  # before anything is broadcast: a header cannot ask for a large array
             raise ValidationError(f"population {entry.name!r}: {name} has shape {array.shape}, expected ({entry.n},)")
         arguments[name] = array
@@ -138,7 +131,9 @@ def _population(container: Container, i: int, entry: _PopulationHeader) -> Popul
 
 
 def _projection(container: Container, i: int, entry: _ProjectionHeader) -> Projection:
-    arrays = {name: _typed(container, f"projections.{i}.{name}", types) for name, types in _PROJECTION_DTYPES.items()}
+    arrays = {
+        name: typed_tensor(container, f"projections.{i}.{name}", types) for name, types in _PROJECTION_DTYPES.items()
+    }
     return Projection(entry.source, entry.target, **arrays, n_source=entry.n_source, delay=entry.delay)
 
 
@@ -147,7 +142,7 @@ def save_recording(recording: Recording, path: str | Path) -> None:
     tensors: dict[str, NDArray[Any]] = {}
     for name, raster in recording.spikes.items():
         tensors[f"spikes.{name}"] = np.packbits(raster.reshape(-1), bitorder="little")
-    for kind in ("voltages", "v_thresholds"):
+    for kind in _RECORDED:
         for name, array in getattr(recording, kind).items():
             tensors[f"{kind}.{name}"] = array
     header = {
@@ -156,22 +151,24 @@ def save_recording(recording: Recording, path: str | Path) -> None:
         "shapes": {name: list(raster.shape) for name, raster in recording.spikes.items()},
     }
     _RecordingHeader.model_validate(header)
-    write_container(path, kind="recording", version=RECORDING_VERSION, header=header, tensors=tensors)
+    # recordings of floats stay readable by the first release, which knows no integers
+    version = RECORDING_VERSION if any(array.dtype == np.int32 for array in tensors.values()) else 1
+    write_container(path, kind="recording", version=version, header=header, tensors=tensors)
 
 
 def load_recording(path: str | Path) -> Recording:
     """Read a recording. Raises `ArtifactError` or `ValidationError`."""
     container = read_container(path, kind="recording", version=RECORDING_VERSION)
-    header = _parse(container, _RecordingHeader)
+    header = parse_header(container, _RecordingHeader)
     spikes = {name: _raster(container, name, shape) for name, shape in header.shapes.items()}
-    arrays: dict[str, dict[str, Any]] = {"voltages": {}, "v_thresholds": {}}
+    arrays: dict[str, dict[str, Any]] = {kind: {} for kind in _RECORDED}
     expected = {f"spikes.{name}" for name in spikes}
     for name in container.names():
         kind, _, population = name.partition(".")
         if kind in arrays:
-            arrays[kind][population] = _typed(container, name, _FLOATS)
+            arrays[kind][population] = typed_tensor(container, name, (*_FLOATS, np.dtype(np.int32)))
             expected.add(name)
-    _refuse_others(container, expected)
+    refuse_others(container, expected)
     try:
         return Recording(spikes, **arrays, dt=header.dt, backend=header.backend)
     except ValidationError as error:
@@ -188,28 +185,3 @@ def _raster(container: Container, name: str, shape: list[int]) -> NDArray[np.boo
     if max(shape) >= 2**31:  # beside an axis of length 0, where no bit is missing
         raise ArtifactError(f"{container.path}: spikes of {name!r} cannot have shape {tuple(shape)}")
     return np.unpackbits(bits, count=size, bitorder="little").astype(bool).reshape(shape)
-
-
-def _typed(container: Container, name: str, dtypes: tuple[np.dtype[Any], ...]) -> NDArray[Any]:
-    array = container.tensor(name)
-    if array.dtype not in dtypes:
-        expected = " or ".join(str(dtype) for dtype in dtypes)
-        raise ArtifactError(f"{container.path}: tensor {name!r} has type {array.dtype}, expected {expected}")
-    return array
-
-
-def _refuse_others(container: Container, expected: set[str]) -> None:
-    others = [name for name in container.names() if name not in expected]
-    if others:
-        raise ArtifactError(f"{container.path}: unexpected tensor {others[0]!r}; the header does not mention it")
-
-
-def _parse(container: Container, model: type[Any]) -> Any:
-    try:
-        return model.model_validate(container.header)
-    except SchemaError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ArtifactError(
-            f"{container.path}: header field {where}: {first['msg']}, got {str(first['input'])[:80]!r}"
-        ) from error

@@ -11,14 +11,91 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurosparse.errors import ValidationError
 
-__all__ = ["MAX_DELAY", "Projection"]
+__all__ = ["MAX_DELAY", "Projection", "Synapses"]
 
 MAX_DELAY = 2**16 - 1
 """Longest delay in steps; a chip's own limit (62 on Loihi 2) is checked at deployment."""
 
 
-@dataclass(frozen=True, eq=False)
-class Projection:
+class Synapses:
+    """The nouns of sparse weights in CSR. Subclasses are frozen dataclasses with these fields."""
+
+    source: str
+    target: str
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    weights: NDArray[Any]
+    n_source: int
+    delay: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_target, n_source)."""
+        return self.indptr.size - 1, self.n_source
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of live synapses K."""
+        return self.weights.size
+
+    @property
+    def density(self) -> float:
+        """Live synapses / possible synapses."""
+        return self.n_synapses / (self.shape[0] * self.shape[1])
+
+    @property
+    def rows(self) -> NDArray[np.int32]:
+        """Target neuron of each synapse, shape (K,)."""
+        return np.repeat(np.arange(self.shape[0], dtype=np.int32), np.diff(self.indptr))
+
+    def __repr__(self) -> str:
+        synapses = f"{self.n_synapses:,}".replace(",", " ")
+        delay = f", delay {self.delay}" if self.delay else ""
+        return f"{type(self).__name__}({self.source}->{self.target}, {self.shape}, {synapses} synapses{delay})"
+
+    def to_scipy(self) -> sp.csr_array:
+        """Return the weights as a `scipy.sparse.csr_array` of shape (n_target, n_source), a copy."""
+        return sp.csr_array((self.weights.copy(), self.indices.copy(), self.indptr.copy()), shape=self.shape)
+
+    def _check_structure(self, dtypes: tuple[Any, ...]) -> None:
+        """Check every field that subclasses share and replace the arrays by read-only copies."""
+        for end, name in (("source", self.source), ("target", self.target)):
+            if not isinstance(name, str):
+                raise ValidationError(f"{type(self).__name__}.{end}: must be the name of a population, got {name!r}")
+        label = f"Projection {self.source}->{self.target}"
+        if isinstance(self.n_source, bool) or not isinstance(self.n_source, (int, np.integer)):
+            raise ValidationError(f"{label}.n_source: must be an integer, got {self.n_source!r}")
+        if not 1 <= self.n_source < 2**31:
+            raise ValidationError(f"{label}.n_source: must lie in [1, 2**31), got {self.n_source}")
+        delay = self.delay
+        if isinstance(delay, bool) or not isinstance(delay, (int, np.integer)) or not 0 <= delay <= MAX_DELAY:
+            raise ValidationError(f"{label}.delay: must be a whole number of steps in [0, {MAX_DELAY}], got {delay!r}")
+        if self.source == self.target and delay == 0:
+            raise ValidationError(f"{label}.delay: a recurrent projection needs a delay >= 1 step, got 0")
+        indptr, indices, weights = np.asarray(self.indptr), np.asarray(self.indices), np.asarray(self.weights)
+        if weights.dtype not in dtypes:
+            expected = " or ".join(np.dtype(dtype).name for dtype in dtypes)
+            raise ValidationError(f"{label}.weights: must be {expected}, got {weights.dtype}")
+        for name, array in (("indptr", indptr), ("indices", indices), ("weights", weights)):
+            if array.ndim != 1:
+                raise ValidationError(f"{label}.{name}: must be one-dimensional, got shape {array.shape}")
+        for name, array in (("indptr", indptr), ("indices", indices)):
+            if array.dtype.kind not in "iu":
+                raise ValidationError(f"{label}.{name}: must be integers, got {array.dtype}")
+        _check_csr(label, indptr, indices, weights, int(self.n_source))
+        for name, array in (
+            ("indptr", indptr.astype(np.int64)),
+            ("indices", indices.astype(np.int32)),
+            ("weights", weights.copy()),
+        ):  # copies, so that no caller can change what was checked here
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "n_source", int(self.n_source))
+        object.__setattr__(self, "delay", int(delay))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Projection(Synapses):
     """Sparse weights from `source` to `target`.
 
     Parameters
@@ -46,38 +123,7 @@ class Projection:
     delay: int = 0
 
     def __post_init__(self) -> None:
-        for end, name in (("source", self.source), ("target", self.target)):
-            if not isinstance(name, str):
-                raise ValidationError(f"Projection.{end}: must be the name of a population, got {name!r}")
-        label = f"Projection {self.source}->{self.target}"
-        if isinstance(self.n_source, bool) or not isinstance(self.n_source, (int, np.integer)):
-            raise ValidationError(f"{label}.n_source: must be an integer, got {self.n_source!r}")
-        if not 1 <= self.n_source < 2**31:
-            raise ValidationError(f"{label}.n_source: must lie in [1, 2**31), got {self.n_source}")
-        delay = self.delay
-        if isinstance(delay, bool) or not isinstance(delay, (int, np.integer)) or not 0 <= delay <= MAX_DELAY:
-            raise ValidationError(f"{label}.delay: must be a whole number of steps in [0, {MAX_DELAY}], got {delay!r}")
-        if self.source == self.target and delay == 0:
-            raise ValidationError(f"{label}.delay: a recurrent projection needs a delay >= 1 step, got 0")
-        indptr, indices, weights = np.asarray(self.indptr), np.asarray(self.indices), np.asarray(self.weights)
-        if weights.dtype not in (np.float32, np.float64):
-            raise ValidationError(f"{label}.weights: must be float32 or float64, got {weights.dtype}")
-        for name, array in (("indptr", indptr), ("indices", indices), ("weights", weights)):
-            if array.ndim != 1:
-                raise ValidationError(f"{label}.{name}: must be one-dimensional, got shape {array.shape}")
-        for name, array in (("indptr", indptr), ("indices", indices)):
-            if array.dtype.kind not in "iu":
-                raise ValidationError(f"{label}.{name}: must be integers, got {array.dtype}")
-        _check_csr(label, indptr, indices, weights, int(self.n_source))
-        for name, array in (
-            ("indptr", indptr.astype(np.int64)),
-            ("indices", indices.astype(np.int32)),
-            ("weights", weights.copy()),
-        ):  # copies, so that no caller can change what was checked here
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
-        object.__setattr__(self, "n_source", int(self.n_source))
-        object.__setattr__(self, "delay", int(delay))
+        self._check_structure((np.float32, np.float64))
 
     @classmethod
     def from_scipy(cls, source: str, target: str, matrix: Any, *, delay: int = 0) -> Projection:
@@ -100,35 +146,6 @@ class Projection:
     def from_dense(cls, source: str, target: str, matrix: ArrayLike, *, delay: int = 0) -> Projection:
         """Build from a dense array of shape (n_target, n_source); zeros are no synapses."""
         return cls.from_scipy(source, target, np.asarray(matrix), delay=delay)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(n_target, n_source)."""
-        return self.indptr.size - 1, self.n_source
-
-    @property
-    def n_synapses(self) -> int:
-        """Number of live synapses K."""
-        return self.weights.size
-
-    @property
-    def density(self) -> float:
-        """Live synapses / possible synapses."""
-        return self.n_synapses / (self.shape[0] * self.shape[1])
-
-    @property
-    def rows(self) -> NDArray[np.int32]:
-        """Target neuron of each synapse, shape (K,)."""
-        return np.repeat(np.arange(self.shape[0], dtype=np.int32), np.diff(self.indptr))
-
-    def __repr__(self) -> str:
-        synapses = f"{self.n_synapses:,}".replace(",", " ")
-        delay = f", delay {self.delay}" if self.delay else ""
-        return f"Projection({self.source}->{self.target}, {self.shape}, {synapses} synapses{delay})"
-
-    def to_scipy(self) -> sp.csr_array:
-        """Return the weights as a `scipy.sparse.csr_array` of shape (n_target, n_source), a copy."""
-        return sp.csr_array((self.weights.copy(), self.indices.copy(), self.indptr.copy()), shape=self.shape)
 
 
 def _check_csr(label: str, indptr: NDArray[Any], indices: NDArray[Any], weights: NDArray[Any], n_source: int) -> None:

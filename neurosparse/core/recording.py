@@ -34,16 +34,20 @@ class Recording:
     Parameters
     ----------
     spikes : mapping of population name to bool array, shape (time, batch, n)
-    voltages : mapping of population name to float array, shape (time, batch, n)
-        The voltage at the end of the step: after a "zero" reset, before a (delayed) "subtract" reset.
-    v_thresholds : mapping of population name to float array, shape (n,)
-        Thresholds of the populations that have one: the margin of a difference, and what tells an `LI` read-out.
+    voltages : mapping of population name to float or int32 array, shape (time, batch, n)
+        The voltage at the end of the step: after a "zero" reset, before a (delayed) "subtract" reset. Of a
+        `QuantizedNetwork` the 24-bit register, as int32.
+    v_thresholds : mapping of population name to float or int32 array, shape (n,)
+        Thresholds of the populations that have one: the margin of a difference, and what tells an `LI` read-out. In
+        units of the voltages.
     dt : float
         Duration of a step in seconds.
     backend : str
         Which engine ran.
     info : mapping
         What the engine has to say beyond that (seconds, events, ...); not saved.
+    currents : mapping of population name to int32 array, shape (time, batch, n)
+        The synaptic current u of a `QuantizedNetwork`, where asked for.
 
     Examples
     --------
@@ -60,11 +64,12 @@ class Recording:
     dt: float = 1e-3
     backend: str = ""
     info: Mapping[str, Any] = field(default_factory=dict)
+    currents: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dt", check_duration("Recording.dt", self.dt))
         sizes: dict[str, int] = {}
-        for kind, n_axes in (("spikes", 3), ("voltages", 3), ("v_thresholds", 1)):
+        for kind, n_axes in (("spikes", 3), ("voltages", 3), ("currents", 3), ("v_thresholds", 1)):
             for name, array in getattr(self, kind).items():
                 label = f"Recording.{kind}[{name!r}]"
                 expected = "(time, batch, n)" if n_axes == 3 else "(n,)"
@@ -72,11 +77,12 @@ class Recording:
                     raise ValidationError(f"{label}: must be an array {expected}, got shape {np.shape(array)}")
                 if kind == "spikes" and array.dtype != bool:
                     raise ValidationError(f"{label}: must be booleans, got {array.dtype}")
-                if kind != "spikes" and array.dtype.kind != "f":
-                    raise ValidationError(f"{label}: must be floats, got {array.dtype}")
+                if kind != "spikes" and array.dtype.kind != "f" and array.dtype != np.int32:
+                    raise ValidationError(f"{label}: must be floats or int32, got {array.dtype}")
                 if sizes.setdefault(name, array.shape[-1]) != array.shape[-1]:
                     raise ValidationError(f"{label}: has {array.shape[-1]} neurons, its other arrays {sizes[name]}")
-        steps = {array.shape[:2] for array in (*self.spikes.values(), *self.voltages.values())}
+        arrays = (*self.spikes.values(), *self.voltages.values(), *self.currents.values())
+        steps = {array.shape[:2] for array in arrays}
         if len(steps) > 1:
             raise ValidationError(f"Recording: all populations must share (time, batch), got {sorted(steps)}")
 
@@ -123,7 +129,7 @@ class Recording:
         raster, voltage = self.spikes.get(population), self.voltages.get(population)
         silent = raster is None or (population not in self.v_thresholds and not raster.any())
         if voltage is not None and silent:
-            # float64 sums over a few thousand float32 steps err far below any difference of interest
+            # float64 sums over a few thousand float32 steps err far below any difference of interest; of int32, nothing
             return voltage.sum(axis=0, dtype=np.float64).argmax(axis=1)
         return self._raster(population).sum(axis=0).argmax(axis=1)
 

@@ -127,7 +127,10 @@ def test_an_unknown_population_gets_the_near_miss(ask):
             {"voltages": {"a": np.zeros((2, 3))}},
             r"Recording.voltages\['a'\]: must be an array \(time, batch, n\), got shape",
         ),
-        ({"voltages": {"a": np.zeros((3, 2, 4), int)}}, r"Recording.voltages\['a'\]: must be floats, got int64"),
+        (
+            {"voltages": {"a": np.zeros((3, 2, 4), int)}},
+            r"Recording.voltages\['a'\]: must be floats or int32, got int64",
+        ),
         (
             {"voltages": {"b": np.zeros((4, 2, 4))}},
             r"Recording: all populations must share \(time, batch\), got \[\(3, 2\), \(4, 2\)\]",

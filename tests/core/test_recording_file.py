@@ -1,5 +1,6 @@
 """Recording files: bit-identical, and refused in words when they cannot be right."""
 
+import json
 import tracemalloc
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from safetensors import safe_open
 
 from neurosparse.core.recording import Recording
 from neurosparse.errors import ArtifactError, ValidationError
@@ -120,3 +122,27 @@ def test_a_shape_cannot_ask_for_memory(good):
     finally:
         tracemalloc.stop()
     assert peak < 3e6
+
+
+def test_the_registers_of_a_quantised_network_are_saved_as_they_are(tmp_path):
+    raster, rng = np.zeros((3, 2, 4), bool), np.random.default_rng(0)
+    voltages, currents = rng.integers(-(2**23), 2**23, (2, 3, 2, 4)).astype(np.int32)
+    before = Recording({"a": raster}, {"a": voltages}, {"a": np.int32([64, 1, 2, 3])}, currents={"a": currents})
+    before.save(tmp_path / "a")
+    after = Recording.load(tmp_path / "a")
+    for kind in ("voltages", "v_thresholds", "currents"):
+        one, other = getattr(before, kind)["a"], getattr(after, kind)["a"]
+        assert other.dtype == np.int32
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("dtype", "version"), [(np.float32, 1), (np.int32, 2)])
+def test_only_files_with_integers_need_a_reader_that_knows_them(tmp_path, dtype, version):
+    Recording({}, {"a": np.zeros((1, 1, 1), dtype)}).save(tmp_path / "a")
+    with safe_open(tmp_path / "a", framework="numpy") as file:
+        assert json.loads(file.metadata()["neurosparse"])["version"] == version
+
+
+def test_currents_share_time_and_batch_with_the_spikes():
+    with pytest.raises(ValidationError, match=r"Recording: all populations must share \(time, batch\)"):
+        Recording({"a": np.zeros((3, 2, 4), bool)}, currents={"a": np.zeros((4, 2, 4), np.int32)})

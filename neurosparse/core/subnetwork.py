@@ -1,0 +1,87 @@
+"""A network with some of its neurons: the others and their synapses are left out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurosparse.core.graph import INPUT
+from neurosparse.core.network import Network, Population
+from neurosparse.core.projection import Projection
+from neurosparse.errors import UnknownNameError, ValidationError
+
+__all__ = ["select_neurons"]
+
+
+def select_neurons(network: Network, keep: Mapping[str, ArrayLike]) -> Network:
+    """Return `network` with only the neurons `keep` names, and the synapses among them and from the input.
+
+    Parameters
+    ----------
+    keep : mapping of population name to bool array, shape (n,)
+        Populations that are not named stay whole; one without any neuron left is gone with its projections. The input
+        lines stay.
+
+    Raises
+    ------
+    ValidationError
+        For a mask of another shape, or if nothing would be left.
+    UnknownNameError
+
+    Examples
+    --------
+    >>> from neurosparse import LIF, Input, Network, Population, Projection
+    >>> weights = Projection.from_dense("input", "out", np.float32([[1, 2], [3, 4], [5, 6]]))
+    >>> network = Network(Input(2), [Population("out", 3, LIF())], [weights])
+    >>> select_neurons(network, {"out": [True, False, True]})
+    Network(2->2, 4 synapses, density 1)
+    """
+    masks = {p.name: np.ones(p.n, bool) for p in network.populations}
+    for name, mask in keep.items():
+        if name not in masks:
+            raise UnknownNameError("population", name, masks)
+        chosen = np.asarray(mask)
+        if chosen.dtype != bool or chosen.shape != masks[name].shape:
+            raise ValidationError(
+                f"select_neurons.keep[{name!r}]: must be {masks[name].size} booleans, got {chosen.dtype} of shape "
+                f"{chosen.shape}"
+            )
+        masks[name] = chosen
+    masks = {name: mask for name, mask in masks.items() if mask.any()}
+    if not masks:
+        raise ValidationError("select_neurons.keep: no neuron would be left")
+    populations = [_part(network[name], mask) for name, mask in masks.items()]
+    ends = {INPUT: np.ones(network.input.n, bool), **masks}
+    projections = [
+        _between(p, ends[p.source], ends[p.target]) for p in network.projections if {p.source, p.target} <= set(ends)
+    ]
+    if not projections and network.projections:
+        # the type of the weights is that of all arithmetic, so somebody has to carry it
+        first = populations[0]
+        none = np.zeros((first.n, network.input.n), network.dtype)
+        projections = [Projection.from_dense(INPUT, first.name, none)]
+    grid = None if network.grid is None else {name: network.grid[name] for name in masks}
+    return dataclasses.replace(network, populations=populations, projections=projections, grid=grid)
+
+
+def _part(population: Population, mask: NDArray[np.bool_]) -> Population:
+    neuron: Any = population.neuron
+    values = {name: getattr(neuron, name)[mask] for name in neuron.parameters}
+    return Population(population.name, int(mask.sum()), dataclasses.replace(neuron, **values))
+
+
+def _between(projection: Projection, source: NDArray[np.bool_], target: NDArray[np.bool_]) -> Projection:
+    new_column = np.cumsum(source) - 1
+    stays = target[projection.rows] & source[projection.indices]
+    counts = np.bincount(projection.rows[stays], minlength=target.size)[target]
+    return dataclasses.replace(
+        projection,
+        indptr=np.concatenate([[0], np.cumsum(counts)]),
+        indices=new_column[projection.indices[stays]],
+        weights=projection.weights[stays],
+        n_source=int(source.sum()),
+    )
