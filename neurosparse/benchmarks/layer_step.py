@@ -1,0 +1,69 @@
+"""The layer step: one sparse spiking layer, forward and backward, at several densities.
+
+n -> n, LIF (beta 0.9, threshold 1, subtractive reset, arctangent surrogate), Bernoulli input spikes. A step is the
+forward pass, the gradient of the weights and the gradient of the input. Contestants: dense layers with the spiking
+neurons of snnTorch (step by step, what a user writes today), SpikingJelly (multi-step) and Norse, where a mask changes
+nothing; the sparse linear layers of torch, SparseProp and SparseLab *without* any neuron, which counts in their favour;
+and our fused layer twice: with float tensors in and out, as a user calls one layer, and between two other layers, where
+spikes are bits.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from neurosparse.benchmarks import workload
+from neurosparse.benchmarks.contest import Contest, Contestant
+from neurosparse.benchmarks.lineup import Lineup
+
+__all__ = ["CONTESTANTS", "DENSITIES", "INSIDE", "OURS", "SNNTORCH", "run"]
+
+SNNTORCH, OURS, INSIDE = "snnTorch, dense", "neurosparse", "neurosparse, inside a network"
+CONTESTANTS = (
+    Contestant(SNNTORCH, "snntorch", "LayerStep"),
+    Contestant("SpikingJelly, dense", "spikingjelly", "LayerStep"),
+    Contestant("Norse, dense", "norse", "LayerStep"),
+    Contestant("torch CSR, linear part", "torch_csr", "LayerStep"),
+    Contestant("SparseProp, linear part", "sparseprop", "LayerStep"),
+    Contestant("SparseLab, linear part", "sparselab", "LayerStep"),
+    Contestant(OURS, "neurosparse", "LayerStep"),
+    Contestant(INSIDE, "neurosparse", "InnerLayerStep"),
+)
+DENSITIES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.01)
+
+
+def run(
+    lineup: Lineup,
+    *,
+    densities: Sequence[float] = DENSITIES,
+    n: int = 1024,
+    rate: float = 0.05,
+    n_steps: int = 52,
+    batch: int = 64,
+    n_rounds: int = 7,
+    budget_s: float = 25.0,
+    n_threads: int,
+    seed: int = 0,
+    tell: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Measure the layer step at each density; return settings, versions and one row per density.
+
+    A row holds the density, ``n_synapses`` and what `Measured.to_dict` returns. `budget_s` limits the seconds spent on
+    one density, above three rounds.
+    """
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary, Contest(CONTESTANTS, lineup, n_threads=n_threads) as contest:
+        for density in densities:
+            tell(f"layer step {n} -> {n}, density {density:g}")
+            n_synapses = max(n, round(density * n * n))
+            settings = workload.layer_step(
+                Path(temporary), n=n, n_synapses=n_synapses, rate=rate, n_steps=n_steps, batch=batch, seed=seed
+            )
+            measured = contest.measure(Path(temporary), n_rounds=n_rounds, budget_s=budget_s)
+            rows.append({"density": density, "n_synapses": n_synapses, **measured.to_dict()})
+        versions = contest.versions()
+    shared = {name: settings[name] for name in ("n", "rate", "n_steps", "batch", "seed")}
+    return {"settings": shared, "versions": versions, "rows": rows}
