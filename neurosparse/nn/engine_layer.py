@@ -17,6 +17,7 @@ from neurosparse.kernels.choice import Plan
 from neurosparse.kernels.lanes import Lanes
 from neurosparse.kernels.recurrent import Recurrence, backward_recurrent, forward_recurrent
 from neurosparse.nn.engine_source import Source, gradient_array, numpy_dtype, tensor_of_rows
+from neurosparse.nn.gradient_probe import record_rows
 from neurosparse.nn.surrogates import Surrogate
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class Index:
     csc: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]] | None
     layer: SparseLinear | None = None
     version: int = 0
+
+    @property
+    def probed(self) -> bool:
+        """Whether a rewirer wants to know the gradient of dormant sites too."""
+        return self.layer is not None and self.layer.gradient_probe is not None
 
     @classmethod
     def of(cls, layer: SparseLinear, *, transposed: bool) -> Index:
@@ -149,6 +155,8 @@ class FusedLayer(torch.autograd.Function):
         g_weights = None
         if want_weights:
             g_weights = _weight_gradient(call, adjoint.current) if adjoint.values is None else _tensor(adjoint.values)
+            if call.index is not None:
+                record_rows(call.index.layer, call.source.rows, adjoint.current)
         g_input = _input_gradient(call, weights, adjoint.current) if want_input else None
         per_neuron = (adjoint.bias, adjoint.alpha, adjoint.beta, adjoint.threshold)
         return g_input, g_weights, g_recurrent, *map(_tensor, per_neuron), None
@@ -179,6 +187,7 @@ def _differentiate(
             g_recurrent = products.value_gradient(
                 recurrence.indptr, recurrence.indices, call.words, adjoint.current, shift=lanes.padded
             )
+            record_rows(cast(Index, call.recurrence).layer, call.words, adjoint.current, shift=lanes.padded)
         if source.constant:
             summed = adjoint.current.reshape(call.n, lanes.n_steps, lanes.padded).sum(axis=1)
             adjoint = replace(adjoint, current=summed)
@@ -187,7 +196,8 @@ def _differentiate(
         return adjoint, _tensor(g_recurrent)
     fused = not call.plan.dense and not source.constant
     layout: Literal["tiles", "rows", "sum"] | None = None
-    if want_input or (want_weights and not fused):
+    probed = want_weights and call.index is not None and call.index.probed
+    if want_input or probed or (want_weights and not fused):
         layout = "sum" if source.constant else "tiles" if fused else "rows"
     linear = _linear(call, weights, call.plan.backward_events) if fused and want_weights else None
     adjoint = layers.backward(ctx.state, *arguments, **options, linear=linear, want_bias=want_bias, current=layout)

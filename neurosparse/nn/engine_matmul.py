@@ -13,6 +13,7 @@ from neurosparse.kernels.lanes import Lanes
 from neurosparse.kernels.layer_parts import gradient_rows
 from neurosparse.nn.engine_layer import Index
 from neurosparse.nn.engine_source import gradient_array, numpy_dtype, packed_source, tensor_of_rows
+from neurosparse.nn.gradient_probe import record_rows
 
 if TYPE_CHECKING:
     from neurosparse.nn.sparse import SparseLinear
@@ -65,4 +66,5 @@ class _KernelMatmul(torch.autograd.Function):
             g_x = torch.from_numpy(products.input_gradient(*index.csc, array, g, lanes, steps_layout=True))[0]
         if ctx.needs_input_grad[1]:
             g_values = torch.from_numpy(products.value_gradient(index.indptr, index.indices, ctx.rows, g))
+            record_rows(index.layer, ctx.rows, g)
         return g_x, g_values, None

@@ -68,6 +68,8 @@ class _SparseMatmul(torch.autograd.Function):
                 g_values = torch.sparse.sampled_addmm(pattern, gradient.t().contiguous(), x.contiguous()).values()
             else:
                 g_values = torch.zeros_like(values)
+            if ctx.layer.gradient_probe is not None:
+                ctx.layer.gradient_probe.record(ctx.layer, x.detach().t(), gradient.t())
         return g_x, g_values, None
 
 

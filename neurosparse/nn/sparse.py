@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,6 +15,9 @@ from neurosparse.errors import ValidationError
 from neurosparse.kernels.topology import csc_from_csr, csr_from_sites
 from neurosparse.nn.initial import checked_size, initial_sites, initial_weights, numpy_generator, synapse_count
 from neurosparse.nn.matmul import sparse_matmul
+
+if TYPE_CHECKING:
+    from neurosparse.nn.gradient_probe import GradientProbe
 
 __all__ = ["SparseLinear"]
 
@@ -53,6 +56,8 @@ class SparseLinear(nn.Module):
         The CSR index.
     topology_version : int
         Grows whenever the index changes; caches of derived indices are keyed on it.
+    gradient_probe : GradientProbe or None
+        Set by a rewirer for a step whose gradient of dormant synapses it needs.
 
     Raises
     ------
@@ -98,6 +103,7 @@ class SparseLinear(nn.Module):
         self.register_buffer("indices", torch.from_numpy(indices).to(device))
         self.bias = nn.Parameter(torch.zeros(self.out_features, device=device, dtype=real)) if bias else None
         self.topology_version = 0
+        self.gradient_probe: GradientProbe | None = None
         self._csc: tuple[tuple[int, torch.device], tuple[Tensor, Tensor, Tensor]] | None = None
 
     @classmethod

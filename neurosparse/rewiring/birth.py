@@ -1,7 +1,8 @@
-"""Where synapses are born, and with which sign."""
+"""Where synapses are born, with which weight and which sign; by gradient: `neurosparse.rewiring.gradient_birth`."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,14 +14,29 @@ from neurosparse.errors import ValidationError
 from neurosparse.kernels.topology import dormant_sites
 from neurosparse.rewiring.layer import SparseLayer
 
-__all__ = ["BirthSites", "DaleSigns", "FixedSigns", "FreeSigns", "RedrawnSigns", "Signs", "UniformDormant"]
+__all__ = [
+    "BirthSites",
+    "BirthValues",
+    "DaleSigns",
+    "FixedSigns",
+    "FreeSigns",
+    "NormalValues",
+    "RedrawnSigns",
+    "Signs",
+    "UniformDormant",
+    "ZeroValues",
+]
 
 Sites = NDArray[np.int64]
 SignArray = NDArray[np.int8]
 
 
 class BirthSites(Protocol):
-    """Chooses dormant sites."""
+    """Chooses dormant sites.
+
+    One that needs the gradient there has a class attribute ``needs_gradient = True``: the layers of the model then
+    carry a `GradientProbe` in the steps that the schedule foresees.
+    """
 
     def choose(self, layer: SparseLayer, survivors: Sites, n: int, generator: np.random.Generator) -> Sites:
         """Return `n` distinct sorted sites of `layer` that are not among `survivors` (sorted)."""
@@ -28,11 +44,56 @@ class BirthSites(Protocol):
 
 @dataclass(frozen=True)
 class UniformDormant:
-    """Uniformly over all dormant sites, those that have just died included, without replacement; O(n log K)."""
+    """Uniformly over all dormant sites, without replacement; O(n log K).
+
+    Parameters
+    ----------
+    exclude_just_dead : bool
+        Leave out the sites that die in this event, as DSR does, unless there are not enough others.
+    """
+
+    exclude_just_dead: bool = False
 
     def choose(self, layer: SparseLayer, survivors: Sites, n: int, generator: np.random.Generator) -> Sites:
         """See `BirthSites`."""
-        return dormant_sites(survivors, sample_distinct(generator, layer.n_sites - survivors.size, n))
+        taken = layer.sites if self.exclude_just_dead else survivors
+        n_free = layer.n_sites - taken.size
+        born = dormant_sites(taken, sample_distinct(generator, n_free, min(n, n_free)))
+        if born.size == n:
+            return born
+        just_dead = np.setdiff1d(layer.sites, survivors, assume_unique=True)
+        return np.union1d(born, just_dead[sample_distinct(generator, just_dead.size, n - born.size)])
+
+
+class BirthValues(Protocol):
+    """Gives newborns their weights."""
+
+    def of(self, layer: SparseLayer, sites: Sites, generator: np.random.Generator) -> NDArray[np.float64] | None:
+        """Return the weights of newborns at `sites`, or None for zeros; signed methods take their size only."""
+
+
+@dataclass(frozen=True)
+class ZeroValues:
+    """Newborns start at 0: the network's function does not change by a birth."""
+
+    def of(self, layer: SparseLayer, sites: Sites, generator: np.random.Generator) -> NDArray[np.float64] | None:
+        """See `BirthValues`."""
+        return None
+
+
+@dataclass(frozen=True)
+class NormalValues:
+    """Newborns start at N(0, std**2), as in the sparse code of SET's authors (std 0.1)."""
+
+    std: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.std < math.inf:
+            raise ValidationError(f"NormalValues.std: must be finite and >= 0, got {self.std}")
+
+    def of(self, layer: SparseLayer, sites: Sites, generator: np.random.Generator) -> NDArray[np.float64] | None:
+        """See `BirthValues`."""
+        return generator.standard_normal(sites.size) * self.std if self.std else None
 
 
 class Signs(Protocol):

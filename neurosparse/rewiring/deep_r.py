@@ -14,7 +14,7 @@ newborn that no gradient has moved yet gets no noise, so it dies and is drawn ag
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from neurosparse.errors import UnknownNameError
 from neurosparse.rewiring.base import Method, Parts
@@ -22,7 +22,7 @@ from neurosparse.rewiring.birth import DaleSigns, FixedSigns, RedrawnSigns, Sign
 from neurosparse.rewiring.budget import Budget, GlobalPool, KeepPerLayer
 from neurosparse.rewiring.death import SignCrossing
 from neurosparse.rewiring.drift import L1Proximal, Langevin
-from neurosparse.rewiring.optimizer_state import StatePolicy
+from neurosparse.rewiring.optimizer_state import StatePolicy, checked_policy
 from neurosparse.rewiring.schedule import EveryStep
 
 __all__ = ["DeepR", "GlobalDeepR"]
@@ -68,15 +68,13 @@ class DeepR(Method):
 
     def parts(self) -> Parts:
         """See `Method`."""
-        if self.optimizer_state not in get_args(StatePolicy):
-            raise UnknownNameError("DeepR.optimizer_state", str(self.optimizer_state), get_args(StatePolicy))
         return Parts(
             schedule=EveryStep(self.every),
             death=SignCrossing(),
             budget=self._budget(),
             signs=self._signs(),
             drift=(Langevin(self.temperature), L1Proximal(self.alpha)),
-            optimizer_state=self.optimizer_state,
+            optimizer_state=checked_policy("DeepR", self.optimizer_state),
         )
 
     def _budget(self) -> Budget:

@@ -12,7 +12,7 @@ import torch
 from neurosparse.errors import ValidationError
 from neurosparse.rewiring.layer import SparseLayer
 
-__all__ = ["Drift", "L1Proximal", "Langevin", "temperature_from_code"]
+__all__ = ["Drift", "L1Proximal", "Langevin", "WeightDecay", "temperature_from_code"]
 
 
 class Drift(Protocol):
@@ -57,10 +57,27 @@ class Langevin:
 
     def apply(self, layer: SparseLayer, learning_rate: float, generator: np.random.Generator) -> None:
         """See `Drift`."""
-        if self.temperature:
+        std = math.sqrt(2 * learning_rate * self.temperature)
+        if std:
             values = layer.values
             noise = torch.from_numpy(generator.standard_normal(values.numel())).to(values)
-            values += math.sqrt(2 * learning_rate * self.temperature) * noise * (values != 0)
+            values += std * noise * (values != 0)
+
+
+@dataclass(frozen=True)
+class WeightDecay:
+    """Decoupled weight decay ``w <- (1 - learning_rate * strength) w`` of live weights (Loshchilov and Hutter 2019)."""
+
+    strength: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength < math.inf:
+            raise ValidationError(f"weight_decay: must be finite and >= 0, got {self.strength}")
+
+    def apply(self, layer: SparseLayer, learning_rate: float, generator: np.random.Generator) -> None:
+        """See `Drift`."""
+        if self.strength:
+            layer.values.mul_(1 - learning_rate * self.strength)
 
 
 def temperature_from_code(learning_rate: float, sigma: float) -> float:

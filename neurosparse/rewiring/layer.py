@@ -13,7 +13,7 @@ from neurosparse.core.network import INPUT
 from neurosparse.nn.network import SparseSNN
 from neurosparse.nn.sparse import SparseLinear
 
-__all__ = ["SparseLayer", "presynaptic_populations"]
+__all__ = ["SparseLayer", "populations"]
 
 
 @dataclass
@@ -23,7 +23,7 @@ class SparseLayer:
     Attributes
     ----------
     name : str
-        Of the module in its model.
+        Of the population it leads to in a `SparseSNN`, else of the module in its model.
     index : int
         Position among the model's sparse layers; names this layer's fixed signs.
     source : str
@@ -41,6 +41,8 @@ class SparseLayer:
         Optimizer steps these weights have made: Adam's own count where it keeps one, else the rewirer's.
     topology_version : int
         Of the module, when the arrays here were last true of it.
+    seed : int
+        Of the rewirer; names fixed signs.
     """
 
     name: str
@@ -53,6 +55,7 @@ class SparseLayer:
     born_at: NDArray[np.int64]
     clock: int = 0
     topology_version: int = 0
+    seed: int = 0
 
     @property
     def values(self) -> Tensor:
@@ -76,15 +79,20 @@ class SparseLayer:
         return self.values * torch.from_numpy(self.signs).to(self.values)
 
 
-def presynaptic_populations(model: nn.Module) -> dict[SparseLinear, str]:
-    """Return which population each `SparseLinear` of a `SparseSNN` in `model` comes from; other modules do not say."""
-    found: dict[SparseLinear, str] = {}
+def populations(model: nn.Module) -> dict[SparseLinear, tuple[str, str]]:
+    """Return name and source of each `SparseLinear` of a `SparseSNN` in `model`; other modules do not say.
+
+    The name is that of the population it leads to, with `` (recurrent)`` for a connection to itself, as in the metrics
+    of a training run; the source is the population its synapses come from.
+    """
+    found: dict[SparseLinear, tuple[str, str]] = {}
     for path, part in model.named_modules():
         if isinstance(part, SparseSNN):
-            source = INPUT
+            source, prefix = INPUT, f"{path}." if path else ""
             for name, layer in zip(part.names or (), part.layers(), strict=True):
-                for connection, population in ((layer.connection, source), (layer.recurrent, name)):
+                connections = ((layer.connection, name, source), (layer.recurrent, f"{name} (recurrent)", name))
+                for connection, label, population in connections:
                     if isinstance(connection, SparseLinear):
-                        found[connection] = f"{path}.{population}" if path else population
+                        found[connection] = (f"{prefix}{label}", f"{prefix}{population}")
                 source = name
     return found

@@ -11,7 +11,7 @@ as long as its gradient is large beside the others', so that weakly driven newbo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from neurosparse.errors import UnknownNameError, ValidationError
 from neurosparse.kernels.synapses import correct_adam, moved
 from neurosparse.rewiring.layer import SparseLayer
 
-__all__ = ["OptimizerState", "StatePolicy"]
+__all__ = ["OptimizerState", "StatePolicy", "checked_policy"]
 
 StatePolicy = Literal["age_corrected", "layer_mean", "zero", "carry"]
 _SECOND_MOMENTS = ("exp_avg_sq", "max_exp_avg_sq", "square_avg")
@@ -43,9 +43,7 @@ class OptimizerState:
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, policy: StatePolicy) -> None:
-        if policy not in get_args(StatePolicy):
-            raise UnknownNameError("optimizer_state", str(policy), get_args(StatePolicy))
-        self.optimizer, self.policy = optimizer, policy
+        self.optimizer, self.policy = optimizer, checked_policy("rewirer", policy)
 
     def group_of(self, layer: SparseLayer) -> Mapping[str, Any]:
         """Return the parameter group that holds the layer's values."""
@@ -113,3 +111,10 @@ class OptimizerState:
                 if self.policy == "layer_mean" and key in _SECOND_MOMENTS and (source >= 0).any():
                     array[source < 0] = array[source >= 0].mean()
                 state[key] = torch.from_numpy(array).to(value.device)
+
+
+def checked_policy(owner: str, policy: str) -> StatePolicy:
+    """Return `policy` if there is such a one; `UnknownNameError` about ``<owner>.optimizer_state`` if not."""
+    if policy not in get_args(StatePolicy):
+        raise UnknownNameError(f"{owner}.optimizer_state", str(policy), get_args(StatePolicy))
+    return cast(StatePolicy, policy)

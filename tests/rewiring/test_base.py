@@ -7,10 +7,12 @@ import math
 
 import numpy as np
 import pytest
+import snntorch as snn
 import torch
 from scripted import Script, one_layer, scripted
 from torch import nn
 
+import neurosparse as ns
 from neurosparse import DeepR, GlobalDeepR, SparseLinear, Static
 from neurosparse.errors import NeurosparseError, UnknownNameError, ValidationError
 from neurosparse.rewiring import METHODS
@@ -210,3 +212,17 @@ def test_wrong_hyper_parameters_are_an_error_where_they_are_given(
     for method in (DeepR, GlobalDeepR):
         with pytest.raises(error, match=message):
             method(**options)
+
+
+def test_in_a_spiking_network_layers_have_the_names_of_their_populations() -> None:
+    net = ns.SparseSNN(
+        SparseLinear(6, 5, density=0.5),
+        ns.Recurrent(snn.Leaky(beta=0.9), SparseLinear(5, 5, density=0.5)),
+        SparseLinear(5, 2, density=0.5),
+        ns.readout(),
+    )
+    rewirer = DeepR().attach(net, torch.optim.SGD(net.parameters(), lr=0.1))
+    assert list(rewirer.stats.live) == ["hidden1", "hidden1 (recurrent)", "output"]
+    outer = nn.ModuleDict({"net": net, "head": SparseLinear(2, 2, density=1)})
+    rewirer = DeepR().attach(outer, torch.optim.SGD(outer.parameters(), lr=0.1))
+    assert list(rewirer.stats.live) == ["net.hidden1", "net.hidden1 (recurrent)", "net.output", "head"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -16,7 +17,16 @@ from torch import nn
 import neurosparse as ns
 from neurosparse import DeepR, SparseLinear
 from neurosparse.errors import ValidationError
-from neurosparse.rewiring.birth import DaleSigns, FixedSigns, FreeSigns, RedrawnSigns, UniformDormant
+from neurosparse.rewiring.base import Rewirer
+from neurosparse.rewiring.birth import (
+    DaleSigns,
+    FixedSigns,
+    FreeSigns,
+    NormalValues,
+    RedrawnSigns,
+    UniformDormant,
+    ZeroValues,
+)
 from neurosparse.rewiring.layer import SparseLayer
 
 
@@ -171,3 +181,37 @@ def test_on_the_wrong_side_a_newborn_dies_at_once() -> None:
 def test_impossible_fractions_are_refused() -> None:
     with pytest.raises(ValidationError, match=r"DaleSigns.excitatory: must lie in \[0, 1\], got 1.2"):
         DaleSigns(1.2)
+
+
+@given(dead=st.integers(0, 6), n=st.integers(0, 12), seed=st.integers(0, 99))
+def test_sites_that_have_just_died_can_be_left_out_as_long_as_there_are_others(dead: int, n: int, seed: int) -> None:
+    layer = view(one_layer(12, 1, list(range(6)), [1.0] * 6))
+    survivors = layer.sites[dead:]
+    n = min(n, 12 - survivors.size)
+    born = UniformDormant(exclude_just_dead=True).choose(layer, survivors, n, np.random.default_rng(seed))
+    assert (np.diff(born) > 0).all()
+    assert born.size == n
+    assert not np.isin(born, survivors).any()
+    assert (born < 6).sum() == max(0, n - 6), "only when the six others are taken"
+
+
+def test_newborns_of_a_signed_method_take_only_the_size_of_their_random_weight() -> None:
+    module = one_layer(400, 1, list(range(100)), [1.0] * 100)
+    parts = dataclasses.replace(DeepR(alpha=0.0).parts(), values=NormalValues(0.5))
+    rewirer = Rewirer(parts, nn.Sequential(module), sgd(module))
+    rewirer.layers[0].values.zero_()
+    rewirer.step()
+    assert (module.values != 0).all()
+    assert (np.sign(module.values.detach().numpy()) == rewirer.layers[0].signs).all()
+    assert rewirer.stats.births == {"0": 100}
+
+
+def test_zero_values_draw_nothing() -> None:
+    layer = view(one_layer(4, 1, [0], [1.0]))
+    generator = np.random.default_rng(0)
+    before = generator.bit_generator.state
+    assert ZeroValues().of(layer, layer.sites, generator) is None
+    assert NormalValues(0.0).of(layer, layer.sites, generator) is None
+    assert generator.bit_generator.state == before
+    with pytest.raises(ValidationError, match=r"NormalValues\.std: must be finite and >= 0, got -1"):
+        NormalValues(-1.0)

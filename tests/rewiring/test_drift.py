@@ -16,7 +16,7 @@ from torch import nn
 from neurosparse import DeepR, SparseLinear
 from neurosparse.core.rng import generator_state, stream
 from neurosparse.errors import ValidationError
-from neurosparse.rewiring.drift import L1Proximal, Langevin, temperature_from_code
+from neurosparse.rewiring.drift import L1Proximal, Langevin, WeightDecay, temperature_from_code
 from neurosparse.rewiring.layer import SparseLayer
 
 
@@ -113,6 +113,20 @@ def test_strengths_that_cannot_be_are_refused(bad: float) -> None:
         L1Proximal(bad)
     with pytest.raises(ValidationError, match=re.escape(f"temperature: must be finite and >= 0, got {bad}")):
         Langevin(bad)
+
+
+def test_decoupled_weight_decay_shrinks_by_learning_rate_times_strength() -> None:
+    part = view([0.5, -0.2])
+    WeightDecay(0.5).apply(part, 0.1, stream(0, "rewiring"))
+    assert part.values.tolist() == pytest.approx([0.475, -0.19])
+
+
+def test_without_a_learning_rate_there_is_no_noise_and_no_number_is_drawn() -> None:
+    part, generator = view([0.5, -0.2]), stream(0, "rewiring")
+    before = generator_state(generator)
+    Langevin(1.0).apply(part, 0.0, generator)
+    assert part.values.tolist() == [0.5, -0.2]
+    assert generator_state(generator) == before
 
 
 def test_drift_acts_on_sparse_values_only() -> None:

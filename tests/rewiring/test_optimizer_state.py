@@ -194,7 +194,7 @@ def test_a_layer_may_win_or_lose_synapses(policy: str) -> None:
     class Shrinks:
         keeps = "none"
 
-        def births(self, layers: object, deaths: list[int], generator: object) -> list[int]:
+        def births(self, layers: object, deaths: list[int], event: object, generator: object) -> list[int]:
             return [{2: 1, 1: 3, 0: 0}[deaths[0]]]
 
     layer = one_layer(10, 1, [0, 2, 4], [1.0, 2.0, 3.0])
