@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import snntorch as snn
 import torch
@@ -16,7 +16,11 @@ from neurosparse.rewiring.distribution import distribute
 from neurosparse.training.config import NetworkConfig, RunConfig, TrainingConfig
 from neurosparse.training.inputs import input_kind_of
 
-__all__ = ["build_network", "build_optimizer", "learning_rate_at"]
+if TYPE_CHECKING:
+    from neurosparse.pruning.base import Pruner
+    from neurosparse.rewiring.base import Rewirer
+
+__all__ = ["build_network", "build_optimizer", "build_rewirer", "learning_rate_at"]
 
 
 def build_network(config: RunConfig, n_inputs: int, n_classes: int) -> SparseSNN:
@@ -78,6 +82,19 @@ def build_optimizer(settings: TrainingConfig, model: nn.Module) -> torch.optim.O
     if settings.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=settings.momentum, **options)
     return (torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam)(model.parameters(), **options)
+
+
+def build_rewirer(
+    config: RunConfig, model: nn.Module, optimizer: torch.optim.Optimizer, steps_per_epoch: int
+) -> Rewirer | Pruner | None:
+    """Return what decides which synapses live during a run, or None for a dense network that stays one."""
+    settings = config.network
+    if config.pruning is None and settings.connections == "dense" and settings.recurrent_density is None:
+        return None
+    method: Any = config.method.build() if config.pruning is None else config.pruning.build()
+    plan = {"n_steps": config.training.epochs * steps_per_epoch, "steps_per_epoch": steps_per_epoch}
+    rewirer: Rewirer | Pruner = method.attach(model, optimizer, seed=config.seed, **plan)
+    return rewirer
 
 
 def learning_rate_at(settings: TrainingConfig, step: int, n_steps: int) -> float:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ import neurosparse
 from neurosparse.core.container import read_container, write_atomically, write_container
 from neurosparse.errors import ArtifactError
 from neurosparse.rewiring.base import Rewirer
+
+if TYPE_CHECKING:
+    from neurosparse.pruning.base import Pruner
 
 __all__ = ["CHECKPOINT_VERSION", "Progress", "load_checkpoint", "load_weights", "save_checkpoint", "write_manifest"]
 
@@ -38,7 +41,7 @@ def save_checkpoint(
     *,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    rewirer: Rewirer | None,
+    rewirer: Rewirer | Pruner | None,
     progress: Progress,
     config: str,
 ) -> None:
@@ -57,7 +60,12 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, rewirer: Rewirer | None, config: str
+    path: Path,
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rewirer: Rewirer | Pruner | None,
+    config: str,
 ) -> Progress:
     """Put the state in `path` into freshly built objects; return how far it goes. Raises `ArtifactError`."""
     container = read_container(path, kind="checkpoint", version=CHECKPOINT_VERSION)

@@ -13,10 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic import ValidationError as SchemaError
 
 from neurosparse.core.neurons import Reset
+from neurosparse.core.toml import loads
 from neurosparse.errors import ArtifactError, UnknownNameError, ValidationError
-from neurosparse.training.toml import loads
 
-__all__ = ["DataConfig", "MethodConfig", "NetworkConfig", "RunConfig", "TrainingConfig"]
+__all__ = [
+    "AdversarialConfig",
+    "DataConfig",
+    "MethodConfig",
+    "NetworkConfig",
+    "PruningConfig",
+    "RunConfig",
+    "TrainingConfig",
+]
 
 _Density = Annotated[float, Field(gt=0, le=1)]
 _Decay = Annotated[float, Field(ge=0, le=1)]
@@ -27,13 +35,19 @@ class _Section(BaseModel):
 
 
 class DataConfig(_Section):
-    """``[data]``: what is learned and how it becomes spikes."""
+    """``[data]``: what is learned and how it becomes spikes.
+
+    ``label_noise`` is the share of training labels that are replaced by random ones (validation and test are not).
+    ``[data.augmentation]``: options of `neurosparse.data.augmentation.RandomAffine`; an empty table is its defaults.
+    """
 
     name: str = "digits"
     root: str | None = None
     encoding: str = "constant"
     n_steps: Annotated[int, Field(ge=1, le=100_000)] = 10
     encoder_options: dict[str, Any] = Field(default_factory=dict)
+    augmentation: dict[str, Any] | None = None
+    label_noise: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class NetworkConfig(_Section):
@@ -68,16 +82,42 @@ class MethodConfig(BaseModel):
         """Return the method object."""
         from neurosparse.rewiring import METHODS
 
-        cls, options = METHODS.get(self.name), dict(self.model_extra or {})
-        known = [f.name for f in dataclasses.fields(cls)]
-        for option in options:
-            if option not in known:
-                raise UnknownNameError(f"[method] {self.name}", option, known)
-        return cls(**options)
+        return _configured(f"[method] {self.name}", METHODS.get(self.name), self.model_extra)
+
+
+class PruningConfig(BaseModel):
+    """``[pruning]``: a method that trains a dense network and ends with a sparse one, with its hyper-parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    method: str = "gradual_magnitude"
+
+    def build(self) -> Any:
+        """Return the method object."""
+        from neurosparse.pruning import PRUNING
+
+        return _configured(f"[pruning] {self.method}", PRUNING.get(self.method), self.model_extra)
+
+
+class AdversarialConfig(BaseModel):
+    """``[adversarial]``: train on adversarial pixels, by an objective of `neurosparse.training.objectives`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    objective: str = "trades"
+
+    def build(self) -> Any:
+        """Return the objective."""
+        from neurosparse.training.objectives import OBJECTIVES
+
+        return _configured(f"[adversarial] {self.objective}", OBJECTIVES.get(self.objective), self.model_extra)
 
 
 class TrainingConfig(_Section):
-    """``[training]``: the optimizer and its schedule. `schedule` acts per step over the whole run."""
+    """``[training]``: the optimizer and its schedule. `schedule` acts per step over the whole run.
+
+    `dropout`: of hidden neurons, held over the sequence. `gradient_density`: of the gradients the optimizer sees, with
+    error feedback. `patience`: epochs without a better validation accuracy after which training stops; the network of
+    the best epoch is then the one that is deployed.
+    """
 
     epochs: Annotated[int, Field(ge=1)] = 20
     batch_size: Annotated[int, Field(ge=1)] = 128
@@ -88,6 +128,9 @@ class TrainingConfig(_Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     samples: Annotated[int, Field(ge=1)] | None = None
     engine: Literal["auto", "fused", "snntorch"] = "auto"
+    dropout: Annotated[float, Field(gt=0, lt=1)] | None = None
+    gradient_density: _Density | None = None
+    patience: Annotated[int, Field(ge=1)] | None = None
 
 
 class RunConfig(_Section):
@@ -97,7 +140,20 @@ class RunConfig(_Section):
     data: DataConfig = Field(default_factory=DataConfig)
     network: NetworkConfig = Field(default_factory=NetworkConfig)
     method: MethodConfig = Field(default_factory=MethodConfig)
+    pruning: PruningConfig | None = None
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+    regularizers: dict[str, dict[str, float]] | None = None
+    adversarial: AdversarialConfig | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pruning_starts_dense(cls, content: Any) -> Any:
+        """With ``[pruning]``, connections are dense and nothing rewires, unless the file says otherwise: see below."""
+        if isinstance(content, dict) and content.get("pruning") is not None:
+            content = {"method": {"name": "static"}, **content}
+            if isinstance(content.get("network", {}), dict):
+                content["network"] = {"connections": "dense", **content.get("network", {})}
+        return content
 
     @model_validator(mode="after")
     def _consistent(self) -> RunConfig:
@@ -106,6 +162,13 @@ class RunConfig(_Section):
             value = getattr(self.network, key)
             if isinstance(value, list) and len(value) != n:
                 raise ValueError(f"network.{key}: {len(value)} values for {n} connections")
+        if self.pruning is not None and (self.network.connections, self.method.name) != ("dense", "static"):
+            raise ValueError(
+                "pruning: starts from a dense network and chooses its synapses itself; leave out network.connections "
+                f"and [method], got {self.network.connections!r} and {self.method.name!r}"
+            )
+        if self.pruning is not None and self.training.patience is not None:
+            raise ValueError("training.patience: a pruning method plans for the whole training; leave one of them out")
         if self.network.connections == "dense" and self.method.name != "static":
             raise ValueError(
                 f"method.name: {self.method.name!r} rewires sparse connections; a dense network needs 'static'"
@@ -135,7 +198,31 @@ class RunConfig(_Section):
         except SchemaError as error:
             raise ValidationError("\n".join(f"{label}: {_explain(entry)}" for entry in error.errors())) from error
         config.method.build()
+        for section in (config.pruning, config.adversarial):
+            if section is not None:
+                section.build()
+        config.build_regularizers()
+        config.build_augmentation()
         return config
+
+    def build_regularizers(self) -> list[Any]:
+        """Return the penalties of ``[regularizers]``."""
+        if not self.regularizers:
+            return []
+        from neurosparse.training.regularizers import REGULARIZERS
+
+        return [
+            _configured(f"[regularizers] {name}", REGULARIZERS.get(name), options)
+            for name, options in self.regularizers.items()
+        ]
+
+    def build_augmentation(self) -> Any:
+        """Return the augmentation of ``[data.augmentation]``, or None."""
+        if self.data.augmentation is None:
+            return None
+        from neurosparse.data.augmentation import RandomAffine
+
+        return _configured("[data.augmentation]", RandomAffine, self.data.augmentation)
 
     def to_toml(self) -> str:
         """Return the fully resolved configuration as TOML; ``RunConfig.load`` of it gives this object again."""
@@ -147,8 +234,19 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "data": DataConfig,
     "network": NetworkConfig,
     "method": MethodConfig,
+    "pruning": PruningConfig,
     "training": TrainingConfig,
+    "adversarial": AdversarialConfig,
 }
+
+
+def _configured(section: str, cls: Any, options: Mapping[str, Any] | None) -> Any:
+    """Return an object of the dataclass `cls`; a wrong option is an error that names the near miss."""
+    known = [f.name for f in dataclasses.fields(cls)]
+    for option in options or {}:
+        if option not in known:
+            raise UnknownNameError(section, option, known)
+    return cls(**(options or {}))
 
 
 def _explain(entry: Any) -> str:

@@ -1,6 +1,7 @@
 """Losses on the output of a spiking network.
 
-Each takes an `Output`, or anything with ``spikes`` and ``voltages`` (time, batch, n), and labels (batch,).
+Each takes an `Output`, or anything with ``spikes`` and ``voltages`` (time, batch, n), and labels (batch,). The
+penalties of `neurosparse.training.regularizers` are here, too.
 """
 
 from __future__ import annotations
@@ -12,8 +13,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from neurosparse.errors import UnknownNameError
+from neurosparse.training.regularizers import L1Rate, L1Weights, L2Weights, ProximalL1, TargetRate, TwoSidedRate
 
-__all__ = ["LOSSES", "decisions", "rate_cross_entropy", "voltage_cross_entropy"]
+__all__ = [
+    "LOSSES",
+    "L1Rate",
+    "L1Weights",
+    "L2Weights",
+    "ProximalL1",
+    "TargetRate",
+    "TwoSidedRate",
+    "decisions",
+    "rate_cross_entropy",
+    "voltage_cross_entropy",
+]
 
 
 class _HasTraces(Protocol):

@@ -3,7 +3,7 @@
 config.toml                 fully resolved
 metrics.jsonl               one line per epoch
 checkpoint.safetensors      everything needed to go on; manifest.json says what is in the directory
-network.safetensors         the deployed network, on the exact grid
+network.safetensors         the deployed network, on the exact grid: of the last epoch or, with patience, of the best
 initial_network.safetensors the network before training
 """
 
@@ -20,9 +20,10 @@ import numpy as np
 
 from neurosparse.core.container import write_atomically
 from neurosparse.core.network import Network
+from neurosparse.core.rng import stream
 from neurosparse.errors import ArtifactError, ValidationError
 from neurosparse.nn.network import SparseSNN
-from neurosparse.training.build import build_network, build_optimizer
+from neurosparse.training.build import build_network, build_optimizer, build_rewirer
 from neurosparse.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, write_manifest
 from neurosparse.training.config import RunConfig
 from neurosparse.training.inputs import SplitName, dataset_of, encoder_of, load_inputs, split_of
@@ -79,8 +80,13 @@ def train(
     dataset = dataset_of(config)
     model = build_network(config, dataset.n_features, dataset.n_classes)
     optimizer = build_optimizer(config.training, model)
-    rewirer = config.method.build().attach(model, optimizer, seed=config.seed) if _has_sparse(config) else None
     train_split = split_of(dataset, "train", config.training.samples)
+    if config.data.label_noise:
+        train_split = train_split.with_label_noise(
+            config.data.label_noise, dataset.n_classes, stream(config.seed, "label noise")
+        )
+    steps_per_epoch = -(-len(train_split.labels) // config.training.batch_size)
+    rewirer = build_rewirer(config, model, optimizer, steps_per_epoch)
     trainer = Trainer(config, model, optimizer, rewirer, encoder_of(config), train_split, dataset.validation)
 
     text = config.to_toml()
@@ -92,15 +98,19 @@ def train(
         model.to_network().save(out / INITIAL)
     # Metrics may be one epoch ahead of the checkpoint if the run died between the two; that epoch is trained again.
     metrics = [line for line in read_metrics(out) if line["epoch"] <= trainer.progress.epoch]
+    trainer.history = [line["validation_accuracy"] for line in metrics]
     for epoch in trainer.epochs(on_batch):
         metrics.append(epoch.to_dict())
         write_atomically(out / METRICS, "".join(json.dumps(line) + "\n" for line in metrics).encode())
-        model.to_network().save(out / NETWORK)
+        if trainer.best_epoch == epoch.epoch:
+            model.to_network().save(out / NETWORK)
         save_checkpoint(
             out / CHECKPOINT, model=model, optimizer=optimizer, rewirer=rewirer, progress=trainer.progress, config=text
         )
         if on_epoch is not None:
             on_epoch(epoch)
+    if trainer.finish():  # after the last checkpoint, which is of the training's own kind of weights
+        model.to_network().save(out / NETWORK)
     write_manifest(out, trainer.progress)
     return RunResult(out, Network.load(out / NETWORK), metrics)
 
@@ -161,7 +171,3 @@ def read_metrics(run: str | Path) -> list[dict[str, Any]]:
             raise ArtifactError(f"{path}: line {number} is no epoch's metrics")
         lines.append(entry)
     return lines
-
-
-def _has_sparse(config: RunConfig) -> bool:
-    return config.network.connections == "sparse" or config.network.recurrent_density is not None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -26,7 +27,14 @@ from neurosparse.training.checkpoint import Progress
 from neurosparse.training.config import RunConfig
 from neurosparse.training.losses import LOSSES, decisions
 
+if TYPE_CHECKING:
+    from neurosparse.pruning.base import Pruner
+    from neurosparse.training.terms import Terms
+
 __all__ = ["EpochMetrics", "Trainer", "accuracy", "to_tensor"]
+
+
+_EVALUATION_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Trainer:
         config: RunConfig,
         model: SparseSNN,
         optimizer: torch.optim.Optimizer,
-        rewirer: Rewirer | None,
+        rewirer: Rewirer | Pruner | None,
         encoder: Encoder,
         train: Split,
         validation: Split,
@@ -72,6 +80,10 @@ class Trainer:
         self.config, self.model, self.optimizer, self.rewirer = config, model, optimizer, rewirer
         self.encoder, self.train, self.validation = encoder, train, validation
         self.progress = Progress()
+        self.history: list[float] = []  # validation accuracies, for early stopping
+        self.terms = _terms_of(config, model, optimizer, encoder)
+        self.augmentation = config.build_augmentation()
+        self.pruner: Pruner | None = None if isinstance(rewirer, Rewirer | None) else rewirer
 
     @property
     def batches_per_epoch(self) -> int:
@@ -80,8 +92,23 @@ class Trainer:
 
     def epochs(self, on_batch: Callable[[int, int], None] | None = None) -> Iterator[EpochMetrics]:
         """Train the epochs that are left, one per iteration."""
-        while self.progress.epoch < self.config.training.epochs:
-            yield self._epoch(on_batch)
+        while self.progress.epoch < self.config.training.epochs and not self.stopped:
+            metrics = self._epoch(on_batch)
+            self.history.append(metrics.validation_accuracy)
+            yield metrics
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the validation accuracy has not improved for `patience` epochs."""
+        patience = self.config.training.patience
+        return patience is not None and len(self.history) - self.best_epoch >= patience
+
+    @property
+    def best_epoch(self) -> int:
+        """The first epoch with the highest validation accuracy; without `patience`, which picks it, the last one."""
+        if self.config.training.patience is None or not self.history:
+            return len(self.history)
+        return 1 + max(range(len(self.history)), key=lambda i: (self.history[i], -i))
 
     def _epoch(self, on_batch: Callable[[int, int], None] | None) -> EpochMetrics:
         start, epoch = time.perf_counter(), self.progress.epoch + 1
@@ -95,14 +122,17 @@ class Trainer:
         self.model.train()
         for i in range(n_batches):
             rows = order[i * settings.batch_size : (i + 1) * settings.batch_size]
-            x = self._encode(images[rows], "train", epoch, i)
-            y = torch.from_numpy(labels[rows])
-            learning_rate = learning_rate_at(settings, self.progress.step, settings.epochs * n_batches)
+            batch, y = self._augmented(images[rows], epoch, i), torch.from_numpy(labels[rows])
+            learning_rate = self._learning_rate(settings.epochs * n_batches)
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate
 
-            output = self.model(x)
-            loss = LOSSES[self.config.network.readout](output, y)
+            if self.terms is None:
+                output = self.model(self._encode(batch, "train", epoch, i))
+                loss = LOSSES[self.config.network.readout](output, y)
+            else:
+                encode = functools.partial(self._encode, batch, "train", epoch, i)
+                output, loss = self.terms.output_and_loss(encode, batch, y, self.progress.step)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -124,6 +154,10 @@ class Trainer:
                 on_batch(i + 1, n_batches)
 
         self.progress.epoch = epoch
+        if self.pruner is not None and "validation_loss" in self.pruner.method.wants:
+            self.pruner.observe(validation_loss=self.validation_loss())
+        if self.pruner is not None and epoch == settings.epochs:
+            self.pruner.conclude()  # so that the last metrics are those of the network that is deployed
         births, deaths = (now - before for now, before in zip(self._rewired(), (births, deaths), strict=True))
         names = self.model.names or ()
         return EpochMetrics(
@@ -142,6 +176,27 @@ class Trainer:
             rss_mb=psutil.Process().memory_info().rss / 2**20,
         )
 
+    def _augmented(self, images: NDArray[np.uint8], epoch: int, i: int) -> NDArray[np.uint8]:
+        if self.augmentation is None:
+            return images
+        shaped = images.reshape(len(images), *self.train.images.shape[1:])
+        generator = stream(self.config.seed, "augmentation", epoch, i)
+        changed: NDArray[np.uint8] = self.augmentation.apply(shaped, generator)
+        return changed.reshape(images.shape)
+
+    def _learning_rate(self, n_steps: int) -> float:
+        """Return the learning rate of the coming optimizer step; some pruning methods have phases with their own."""
+        settings, step = self.config.training, self.progress.step
+        if self.pruner is None:
+            return learning_rate_at(settings, step, n_steps)
+        return self.pruner.learning_rate(functools.partial(learning_rate_at, settings), step)
+
+    def finish(self) -> bool:
+        """Make the layers sparse that a pruning method has held dense so far; return whether there are any."""
+        if self.pruner is not None:
+            self.pruner.finish()
+        return self.pruner is not None
+
     def _rewired(self) -> tuple[int, int]:
         """Return all births and all deaths of the run so far."""
         if self.rewirer is None:
@@ -151,23 +206,48 @@ class Trainer:
 
     def live(self) -> dict[str, int]:
         """Return the number of synapses of each connection."""
+        pruned = {} if self.pruner is None else {id(v.module): v.n_live for v in self.pruner.layers}
         counts = {}
         for name, layer in zip(self.model.names or (), self.model.layers(), strict=True):
-            counts[name] = weights_of(layer.connection).numel()
+            counts[name] = pruned.get(id(layer.connection), weights_of(layer.connection).numel())
             if layer.recurrent is not None:
                 counts[f"{name} (recurrent)"] = weights_of(layer.recurrent).numel()
         return counts
 
     def validation_accuracy(self) -> float:
         """Return the accuracy on the validation split of the network that would be deployed."""
-        inputs = self.encoder.encode(
-            self.validation.flat, self.config.data.n_steps, generator=stream(self.config.seed, "encoding", "validation")
-        )
-        return accuracy(self.model.on_grid(), inputs, self.validation.labels, self.config.network.readout)
+        model = self.model.on_grid()
+        return accuracy(model, self._validation_inputs(), self.validation.labels, self.config.network.readout)
+
+    @torch.no_grad()
+    def validation_loss(self) -> float:
+        """Return the mean loss on the validation split of the network as it is."""
+        self.model.eval()
+        inputs, labels = self._validation_inputs(), self.validation.labels
+        total = 0.0
+        for start in range(0, len(labels), _EVALUATION_BATCH):
+            part = slice(start, start + _EVALUATION_BATCH)
+            output, y = self.model(to_tensor(inputs[:, part])), torch.from_numpy(labels[part])
+            total += float(LOSSES[self.config.network.readout](output, y)) * len(y)
+        return total / len(labels)
+
+    def _validation_inputs(self) -> NDArray[Any]:
+        generator = stream(self.config.seed, "encoding", "validation")
+        return self.encoder.encode(self.validation.flat, self.config.data.n_steps, generator=generator)
 
     def _encode(self, images: NDArray[np.uint8], *names: str | int) -> Tensor:
         generator = stream(self.config.seed, "encoding", *names)
         return to_tensor(self.encoder.encode(images, self.config.data.n_steps, generator=generator))
+
+
+def _terms_of(config: RunConfig, model: SparseSNN, optimizer: torch.optim.Optimizer, encoder: Encoder) -> Terms | None:
+    """Return what a run adds to its loss, None for most: they neither import nor call it."""
+    settings = config.training
+    if not (config.regularizers or config.adversarial or settings.dropout or settings.gradient_density):
+        return None
+    from neurosparse.training.terms import Terms
+
+    return Terms(config, model, optimizer, encoder)
 
 
 def to_tensor(inputs: NDArray[Any]) -> Tensor:
@@ -185,7 +265,12 @@ def to_tensor(inputs: NDArray[Any]) -> Tensor:
 
 @torch.no_grad()
 def accuracy(
-    model: SparseSNN, inputs: NDArray[Any], labels: NDArray[np.int64], read: str, *, batch_size: int = 1000
+    model: SparseSNN,
+    inputs: NDArray[Any],
+    labels: NDArray[np.int64],
+    read: str,
+    *,
+    batch_size: int = _EVALUATION_BATCH,
 ) -> float:
     """Return the fraction of samples that `model` reads as their label; `inputs` (time, batch, n)."""
     model.eval()
