@@ -8,13 +8,17 @@ from typing import Annotated
 import typer
 
 from neurosparse import __version__
+from neurosparse.cli.bench import bench
 from neurosparse.cli.demo import demo
+from neurosparse.cli.deploy import deploy
 from neurosparse.cli.doctor import doctor
 from neurosparse.cli.evaluate import evaluate
 from neurosparse.cli.export import export
+from neurosparse.cli.imports import import_nir
 from neurosparse.cli.output import guarded
 from neurosparse.cli.report import report
 from neurosparse.cli.simulate import simulate
+from neurosparse.cli.sweep import sweep
 from neurosparse.cli.train import train
 
 __all__ = ["app", "main"]
@@ -28,8 +32,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (doctor, train, evaluate, simulate, report, export, demo):
+for command in (doctor, train, evaluate, simulate, deploy, report, export, sweep, bench, demo):
     app.command(name=command.__name__)(guarded(command))
+app.command(name="import")(guarded(import_nir))
 
 
 def _version(wanted: bool) -> None:

@@ -21,7 +21,18 @@ from neurosparse.errors import NeurosparseError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["FAILED", "INTERRUPTED", "JsonOption", "RunArgument", "emit", "guarded", "say", "stderr", "stdout"]
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "JsonOption",
+    "NetworkArgument",
+    "RunArgument",
+    "emit",
+    "guarded",
+    "say",
+    "stderr",
+    "stdout",
+]
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 _PIPE_WIDTH = 160  # a table in a file or a pipe is not cut to the 80 columns of a terminal that is not there
@@ -30,6 +41,9 @@ JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON, one object per line, and nothing else on stdout.")
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, as `neurosparse train` makes it.")]
+NetworkArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run directory, or a network's .safetensors file.")
+]
 
 
 def stdout() -> Console:

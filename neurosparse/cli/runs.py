@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from neurosparse.analysis.metrics import activity, stored_bytes, synaptic_operations
+from neurosparse.analysis.neurobench import neurobench
 from neurosparse.analysis.report import Example, write_report
 from neurosparse.cli.output import say
 from neurosparse.core.network import Network
+from neurosparse.core.quantized import QuantizedNetwork
 from neurosparse.errors import ArtifactError, DataNotFoundError
 
-__all__ = ["measure", "network_of", "report_on"]
+__all__ = ["any_network_of", "measure", "network_of", "report_on"]
 
 _EXAMPLES = 100
 
@@ -26,6 +28,24 @@ def network_of(run: Path) -> Network:
             f"{run}: has no network.safetensors; continue its training with: neurosparse train --resume {run}"
         )
     return Network.load(path)
+
+
+def any_network_of(path: Path, *, integer: bool = False) -> Network | QuantizedNetwork:
+    """Return the network of a run directory or in a network's own file; `integer`: a `QuantizedNetwork`.
+
+    Raises `ArtifactError` where it is missing; the integers of a run are chosen by ``neurosparse deploy``.
+    """
+    if path.is_file():
+        return QuantizedNetwork.load(path) if integer else Network.load(path)
+    if integer:
+        quantized = path / "quantized.safetensors"
+        if not quantized.is_file():
+            network_of(path)
+            raise ArtifactError(
+                f"{path}: has no quantized.safetensors; choose its integers first with: neurosparse deploy {path}"
+            )
+        return QuantizedNetwork.load(quantized)
+    return network_of(path)
 
 
 def measure(run: Path, network: Network, split: Any, samples: int | None) -> dict[str, Any]:
@@ -43,18 +63,25 @@ def measure(run: Path, network: Network, split: Any, samples: int | None) -> dic
         "silent_neurons": {name: found.silent for name, found in active.items()},
         "stored_bytes": size.total,
         "dense_weight_bytes": size.dense_weights,
+        "neurobench": neurobench(network, recording, inputs).to_dict(),
     }
 
 
 def report_on(run: Path, title: str = "") -> Path:
-    """Write the report of `run` and return its path.
+    """Write the report of `run`, or of a sweep, and return its path.
 
-    Its example are test samples in the reference; without the data set on this machine, it has none.
+    A run's example are test samples in the reference; without the data set on this machine, it has none.
     """
     from neurosparse.backends.base import simulate
     from neurosparse.training.config import RunConfig
     from neurosparse.training.inputs import dataset_of, load_inputs
 
+    if (run / "sweep.json").is_file():
+        from neurosparse.cli.sweeping import summarise
+        from neurosparse.sweep import Sweep
+
+        summarise(Sweep(run))
+        return run / "report.html"
     if not (run / "network.safetensors").is_file() or not (run / "config.toml").is_file():
         return write_report(run, title=title)
     try:

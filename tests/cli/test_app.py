@@ -27,7 +27,19 @@ def test_the_version_is_that_of_the_package(invoke: Invoke) -> None:
 
 
 def test_every_command_of_the_design_is_there(invoke: Invoke) -> None:
-    assert set(COMMANDS) == {"doctor", "train", "evaluate", "simulate", "report", "export", "demo"}
+    assert set(COMMANDS) == {
+        "doctor",
+        "train",
+        "evaluate",
+        "simulate",
+        "deploy",
+        "report",
+        "export",
+        "import",
+        "sweep",
+        "bench",
+        "demo",
+    }
     for name in COMMANDS:
         result = invoke(name, "--help")
         assert result.exit_code == 0
