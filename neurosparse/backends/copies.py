@@ -8,7 +8,7 @@ values are then all the same thing to the engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.backends.pipeline import Pipeline
+from neurosparse.core.graph import Graph
 from neurosparse.core.network import INPUT, Network
 
 __all__ = [
@@ -124,7 +125,7 @@ def batches(network: Network, x: NDArray[Any], max_synapses: int) -> Iterator[sl
         start = stop
 
 
-def synaptic_events(network: Network, x: NDArray[Any], spikes: dict[str, NDArray[np.bool_]]) -> int:
+def synaptic_events(network: Graph[Any, Any], x: NDArray[Any], spikes: Mapping[str, NDArray[np.bool_]]) -> int:
     """Return how many synapses were crossed: the spikes (or non-zero inputs) of every source times its fan-out."""
     total = 0
     for p in network.projections:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.resources
 import importlib.util
 import json
 import logging
@@ -27,6 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from neurosparse.backends.worker import run_in_session, run_worker
+from neurosparse.core.hardware import hardware_paths
 from neurosparse.errors import SidecarError
 
 __all__ = [
@@ -194,11 +194,7 @@ def _data_folder() -> Path:
 
 def lock_file() -> Path:
     """Return the pinned requirements of the Lava environment, from the installed package or from a checkout."""
-    package = Path(str(importlib.resources.files("neurosparse")))
-    places = [
-        package / "_hardware" / "lava" / "requirements.txt",
-        package.parent / "hardware" / "lava" / "requirements.txt",
-    ]
+    places = hardware_paths("lava", "requirements.txt")
     for place in places:
         if place.is_file():
             return place

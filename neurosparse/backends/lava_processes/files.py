@@ -24,12 +24,7 @@ class FileSource(AbstractProcess):
         self.s_out = OutPort(shape=(n,))
 
 
-@implements(proc=FileSource, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class FileSourceModel(PyLoihiProcessModel):
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
-
+class _Source(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
         rows = np.load(proc_params["path"], mmap_mode="r", allow_pickle=False)
@@ -39,6 +34,20 @@ class FileSourceModel(PyLoihiProcessModel):
         step = self.time_step - 1
         row = self.rows[step] if step < len(self.rows) else np.zeros(self.rows.shape[1], self.rows.dtype)
         self.s_out.send(row)
+
+
+@implements(proc=FileSource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class FileSourceFloat(_Source):
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
+
+
+@implements(proc=FileSource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FileSourceInteger(_Source):
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
 
 
 class Switches(AbstractProcess):
@@ -51,7 +60,7 @@ class Switches(AbstractProcess):
 
 @implements(proc=Switches, protocol=LoihiProtocol)
 @requires(CPU)
-@tag("floating_pt")
+@tag("floating_pt", "fixed_pt")
 class SwitchesModel(PyLoihiProcessModel):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
 
@@ -72,13 +81,7 @@ class DelayLine(AbstractProcess):
         self.s_out = OutPort(shape=(n,))
 
 
-@implements(proc=DelayLine, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class DelayLineModel(PyLoihiProcessModel):
-    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
-
+class _Line(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
         self.waiting = deque()
@@ -88,6 +91,22 @@ class DelayLineModel(PyLoihiProcessModel):
         self.waiting.append(values.astype(self.proc_params["dtype"]))
         late = len(self.waiting) > self.proc_params["steps"]
         self.s_out.send(self.waiting.popleft() if late else np.zeros_like(values))
+
+
+@implements(proc=DelayLine, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class DelayLineFloat(_Line):
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
+
+
+@implements(proc=DelayLine, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class DelayLineInteger(_Line):
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
 
 
 class FileSink(AbstractProcess):
@@ -111,14 +130,23 @@ class _Writer(PyLoihiProcessModel):
             self.rows.flush()
 
 
+class _Sink(_Writer):
+    def run_spk(self):
+        self.write(self.a_in.recv())
+
+
 @implements(proc=FileSink, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class FileSinkModel(_Writer):
+class FileSinkFloat(_Sink):
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
 
-    def run_spk(self):
-        self.write(self.a_in.recv())
+
+@implements(proc=FileSink, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FileSinkInteger(_Sink):
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
 
 
 class FileProbe(AbstractProcess):
@@ -130,15 +158,24 @@ class FileProbe(AbstractProcess):
         self.state.connect_var(var)
 
 
-@implements(proc=FileProbe, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class FileProbeModel(_Writer):
-    # float64 holds every float32 voltage exactly
-    state: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.float64)
-
+class _Probe(_Writer):
     def post_guard(self):
         return True
 
     def run_post_mgmt(self):
         self.write(self.state.read())
+
+
+@implements(proc=FileProbe, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class FileProbeFloat(_Probe):
+    # float64 holds every float32 voltage exactly
+    state: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.float64)
+
+
+@implements(proc=FileProbe, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FileProbeInteger(_Probe):
+    state: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
