@@ -1,6 +1,7 @@
 """Regenerate the marked parts of README.md: the demo's table and figure, the support matrix, the examples' results.
 
     python docs/update_readme.py            runs the demo and rewrites everything
+    python docs/update_readme.py --no-demo  rewrites everything but the demo's table
     python docs/update_readme.py --check    fails if the matrix or the results are not what the code and files say
 
 No number in the README is typed by hand.
@@ -20,11 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from neurosparse import LI, LIF, CubaLIF, Input, Network, Population, Projection
+from neurosparse.analysis.palette import png
 from neurosparse.backends import BACKENDS, get_backend
+from neurosparse.benchmarks import suite, tables
+from neurosparse.benchmarks.figures import speed_figure
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "examples" / "results"
+BENCHMARK = ROOT / "benchmarks" / "results" / "bench.json"
 STUDIES = {"mnist-1.33pc": "MNIST 1.33 %", "mnist-5pc": "MNIST 5 %", "digits": "digits 5 %, 64-256-128-10"}
 CONDITIONS = {"deep_r": "DEEP R", "static": "static random", "dense": "dense"}
 
@@ -130,14 +135,21 @@ def main() -> None:
     parser.add_argument(
         "--check", action="store_true", help="change nothing; exit 1 if the cheap parts are out of date"
     )
-    check = parser.parse_args().check
+    parser.add_argument("--no-demo", action="store_true", help="keep the demo's table and figure as they are")
+    options = parser.parse_args()
+    check = options.check
     old = README.read_text(encoding="utf-8")
-    new = replaced(replaced(old, "support", support_matrix()), "results", results_table())
+    measured = suite.load(BENCHMARK)
+    contents = {"support": support_matrix(), "results": results_table(), "speed": tables.summary(measured)}
+    new = old
+    for name, content in contents.items():
+        new = replaced(new, name, content)
     if check:
         if new != old:
             raise SystemExit("README.md is out of date: run python docs/update_readme.py")
         return
-    README.write_text(replaced(new, "demo", demo_table()), encoding="utf-8")
+    (ROOT / "docs" / "figures" / "speed.png").write_bytes(png(speed_figure(measured)))
+    README.write_text(new if options.no_demo else replaced(new, "demo", demo_table()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,11 @@ class UnsupportedError(NeurosparseError, NotImplementedError):
 
 
 class CapacityError(NeurosparseError):
-    """A network that does not fit on a chip."""
+    """A network that does not fit on a chip; `violations` has what is exceeded, one object each."""
+
+    def __init__(self, message: str, violations: Iterable[Any] = ()) -> None:
+        super().__init__(message)
+        self.violations = tuple(violations)
 
 
 class ArtifactError(NeurosparseError):

@@ -13,10 +13,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "neurosparse"
 
 # Lava's compiler imports these by itself, in its own environment, with Lava's names; they are scripts, not our modules.
-SIDECAR = ("neurosparse.backends.lava_processes", "neurosparse.backends.lava_worker")
+SIDECAR = ("neurosparse.backends.lava_processes", "neurosparse.backends.lava_worker", "neurosparse.backends.lava_build")
+
+# What benchmarks compare us with, in environments of their own: see neurosparse/benchmarks/worker.py.
+PEERS = ("spikingjelly", "norse", "sparseprop", "sparselab")
 
 # Torch-free by design, but for the modules that are named: see architecture in the documentation.
-TORCH_FREE = ("analysis", "backends", "core", "data", "deploy", "errors")
+TORCH_FREE = ("analysis", "backends", "core", "data", "deploy", "errors", "formats")
 TORCH_MODULES = ("neurosparse.backends.snntorch",)
 NUMBA_MODULES = ("neurosparse.backends.native",)
 

@@ -52,6 +52,13 @@ def _compiler() -> str | None:
 
 
 @functools.cache
+def _gpu() -> str | None:
+    import torch
+
+    return None if torch.cuda.is_available() else "needs a CUDA device and a CUDA build of torch"
+
+
+@functools.cache
 def _engine(name: str) -> str | None:
     return get_backend(name).missing()
 
@@ -60,6 +67,7 @@ def _engine(name: str) -> str | None:
 _MISSING: dict[str, Callable[[], str | None]] = {
     "mnist": _mnist,
     "compiler": _compiler,
+    "gpu": _gpu,
     "brian2": functools.partial(_engine, "brian2"),
     "lava": functools.partial(_engine, "lava"),
 }
