@@ -22,6 +22,7 @@ BACKENDS = Registry(
     "backends",
     {
         "reference": "neurosparse.backends.reference:Reference",
+        "native": "neurosparse.backends.native:Native",
         "snntorch": "neurosparse.backends.snntorch:SnnTorch",
         "brian2": "neurosparse.backends.brian2:Brian2",
         "brian2-cython": "neurosparse.backends.brian2:Brian2Cython",

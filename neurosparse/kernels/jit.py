@@ -24,11 +24,12 @@ logger = logging.getLogger(__name__)
 _PARALLEL_WORK = 200_000  # lane operations, some 50 microseconds: below that, waking a second thread costs more
 
 
-def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False) -> Any:
-    """Compile lazily in nopython mode, and keep the result on disk for these sources."""
+def jit(function: Callable[..., Any] | None = None, *, parallel: bool = False, **options: Any) -> Any:
+    """Compile lazily in nopython mode, with Numba's further `options`; keep the result on disk for these sources."""
     if function is None:
-        return functools.partial(jit, parallel=parallel)
-    dispatcher: Any = njit(cache=True, parallel=parallel)(function)
+        return functools.partial(jit, parallel=parallel, **options)
+    compiler: Any = njit
+    dispatcher: Any = compiler(cache=True, parallel=parallel, **options)(function)
     try:
         cache = dispatcher._cache
         cache._cache_file = IndexDataCacheFile(

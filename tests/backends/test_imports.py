@@ -22,6 +22,7 @@ def _modules_after(statement: str) -> set[str]:
         "import neurosparse.backends",
         "import neurosparse.backends.base",
         "import neurosparse.backends.brian2",
+        "import neurosparse.backends.native",
         "import neurosparse.backends.snntorch",
         "from neurosparse.backends import BACKENDS; BACKENDS.names()",
         "import neurosparse.analysis.parity",
@@ -32,7 +33,7 @@ def test_no_engine_is_imported_before_it_runs(statement: str) -> None:
 
 
 def test_asking_what_is_missing_imports_no_engine_either() -> None:
-    names = ("brian2", "brian2-cython", "brian2-standalone", "snntorch")
+    names = ("native", "brian2", "brian2-cython", "brian2-standalone", "snntorch")
     statement = f"from neurosparse.backends import get_backend\nfor name in {names}: get_backend(name).missing()"
     assert not _modules_after(statement) & set(HEAVY)
 

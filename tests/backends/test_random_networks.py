@@ -59,7 +59,7 @@ def networks_and_inputs(draw: st.DrawFn) -> tuple[Network, NDArray[Any]]:
         reject()
 
 
-@pytest.mark.parametrize(("backend", "n_examples"), [("snntorch", 60), ("brian2", 40)])
+@pytest.mark.parametrize(("backend", "n_examples"), [("native", 100), ("snntorch", 60), ("brian2", 40)])
 def test_random_networks_are_identical_to_the_reference(backend: str, n_examples: int) -> None:
     engine = get_backend(backend)
     line = engine.missing()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import snntorch as snn
 import torch
-from neurosparse.backends.native_integers import simulate_integers
 from numpy.typing import NDArray
 
 import neurosparse as ns
+from neurosparse.backends.native_integers import simulate_integers
 from neurosparse.data.datasets import load_dataset
 
 N_STEPS = 10

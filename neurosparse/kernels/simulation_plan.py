@@ -1,0 +1,307 @@
+"""A `Network` as the flat tables that the compiled simulator walks through; NumPy only.
+
+All populations' neurons stand side by side, each population padded to whole vectors of 16; all projections' synapses
+stand in two orders, by target (CSR) and by source (CSC). Populations are ordered by component: a component is a
+set of populations that reach each other, or one population that no loop passes through. Components follow each other
+without feedback, so that each can run for many steps before the next one starts.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from neurosparse.core.network import INPUT, Network
+from neurosparse.core.neurons import CubaLIF
+from neurosparse.core.projection import Projection
+
+__all__ = ["LANES", "ROW", "SPAN", "Layout", "Pop", "Proj", "Tables", "make_tables"]
+
+LANES = 16
+SPAN = 2
+"""Words of 16 steps that are computed in one go; two share the indices and weights that a gather reads."""
+ROW = LANES * SPAN
+
+
+class Pop(NamedTuple):
+    """Columns of `Tables.populations`; positions count neurons, padded ones where the name says so."""
+
+    first: int  # padded
+    n: int
+    n_padded: int
+    filtered: int
+    """1 for CubaLIF"""
+    wipe: int
+    """The word of lanes that a spike sets to zero: all for reset "zero", else none"""
+    slots: int
+    """Currents of how many projections are kept apart and then added in their order; 1 where order does not matter"""
+    slot_at: int  # padded neurons times slots, from the start of the component
+    quiet: int
+    """1 if blocks of neurons at rest may be skipped: worth its bookkeeping in large populations only"""
+    out_first: int
+    trace_first: int  # -1: voltages are not recorded
+    first_projection: int
+    last_projection: int
+
+
+class Proj(NamedTuple):
+    """Columns of `Tables.projections`."""
+
+    source: int  # padded position of the first source neuron, input lines before all populations
+    source_first: int  # the same, input lines not counted; -1 for the input
+    n_source: int
+    source_padded: int
+    n_target: int
+    target_padded: int
+    delay: int
+    inner: int
+    """1 if source and target are in the same component"""
+    slot: int
+    row_at: int  # of the first pointer in `Layout.rows`
+    column_at: int
+    n_synapses: int
+    valued: int  # 1 if the source is an input of values, not spikes
+
+
+class Layout(NamedTuple):
+    """The arrays that the compiled code walks through; floats are in the network's precision.
+
+    Parameters
+    ----------
+    components : (n_components, 3) int64: first and last population, 1 if they form a loop
+    populations, projections : int64, columns `Pop` and `Proj`
+    parameters : (5, n_padded) floats: beta, alpha, threshold, what a reset subtracts, bias
+    resting : (n_padded / 16,) uint16: 1 where a block without input stays at rest from the start
+    rows, sources, row_weights : all projections by target, one after the other (CSR)
+    columns, targets, column_weights : all projections by source (CSC); targets are times 16, where their vector of
+        currents starts, but within a loop, where currents are rows
+    """
+
+    components: NDArray[np.int64]
+    populations: NDArray[np.int64]
+    projections: NDArray[np.int64]
+    parameters: NDArray[Any]
+    resting: NDArray[np.uint16]
+    rows: NDArray[np.int64]
+    sources: NDArray[np.int32]
+    row_weights: NDArray[Any]
+    columns: NDArray[np.int64]
+    targets: NDArray[np.int32]
+    column_weights: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """A network laid out for the compiled simulator.
+
+    Parameters
+    ----------
+    layout : Layout
+    names, sizes : the populations in the order of the tables
+    traced : those whose voltages are recorded, in the same order
+    kind : kind of input
+    n_lines, lines_padded, n_padded : sizes
+    n_slots, n_currents : padded neurons times slots, of the largest population or component
+    delay : longest delay of a projection from the input
+    spare : arrays that no run is using (simulation_work.py)
+    """
+
+    layout: Layout
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    traced: tuple[str, ...]
+    kind: str
+    n_lines: int
+    lines_padded: int
+    n_padded: int
+    n_slots: int
+    n_currents: int
+    delay: int
+    spare: list[tuple[int, Any]] = field(default_factory=list)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The precision."""
+        return self.layout.parameters.dtype
+
+    @cached_property
+    def spiking(self) -> tuple[tuple[str, int, int], ...]:
+        """Name, first neuron and number of neurons of every population, one after the other."""
+        return _consecutive(self.names, self.sizes)
+
+    @cached_property
+    def recorded(self) -> tuple[tuple[str, int, int], ...]:
+        """The same for those whose voltages are recorded."""
+        return _consecutive(self.traced, [self.sizes[self.names.index(name)] for name in self.traced])
+
+
+QUIET_FROM = 4096
+"""Neurons from which on a population keeps account of its blocks at rest."""
+
+
+def make_tables(network: Network, traced: tuple[str, ...]) -> Tables:
+    """Lay out `network`; the voltages of the populations `traced` will be recorded."""
+    components = _components(network)
+    names = tuple(name for component, _ in components for name in component)
+    member_of = {name: i for i, (component, _) in enumerate(components) for name in component}
+    first, total = {}, 0
+    for name in names:
+        first[name], total = total, total + _padded(network[name].n)
+    lines_padded = _padded(network.input.n)
+    rows, columns = _Stack(), _Stack()
+    projections: list[Proj] = []
+    populations: list[Pop] = []
+    n_slots, n_currents, out_first, trace_first, slot_at = 0, 0, 0, 0, 0
+    for i, name in enumerate(names):
+        if i == 0 or member_of[name] != member_of[names[i - 1]]:
+            slot_at = 0
+        population, into = network[name], network.projections_into(name)
+        first_projection = len(projections)
+        for k, p in enumerate(into):
+            inner = p.source != INPUT and member_of[p.source] == member_of[name]
+            projections.append(
+                Proj(
+                    source=0 if p.source == INPUT else lines_padded + first[p.source],
+                    source_first=-1 if p.source == INPUT else first[p.source],
+                    n_source=p.n_source,
+                    source_padded=_padded(p.n_source),
+                    n_target=population.n,
+                    target_padded=_padded(population.n),
+                    delay=p.delay,
+                    inner=inner,
+                    slot=0 if network.grid is not None else k,
+                    row_at=rows.add(p.indptr, p.indices, p.weights),
+                    column_at=columns.add(*_by_source(p, 1 if inner else LANES)),
+                    n_synapses=p.n_synapses,
+                    valued=p.source == INPUT and network.input.kind != "spikes",
+                )
+            )
+        padded, slots = _padded(population.n), 1 if network.grid is not None else max(1, len(into))
+        populations.append(
+            Pop(
+                first=first[name],
+                n=population.n,
+                n_padded=padded,
+                filtered=isinstance(population.neuron, CubaLIF),
+                wipe=0xFFFF if getattr(population.neuron, "reset", "none") == "zero" else 0,
+                slots=slots,
+                slot_at=slot_at,
+                quiet=population.n >= QUIET_FROM,
+                out_first=out_first,
+                trace_first=trace_first if name in traced else -1,
+                first_projection=first_projection,
+                last_projection=len(projections),
+            )
+        )
+        slot_at += slots * padded
+        n_slots, out_first = max(n_slots, slot_at), out_first + population.n
+        trace_first += population.n if name in traced else 0
+        n_currents = max(n_currents, slot_at if components[member_of[name]][1] else 0)
+    ends = np.cumsum([0, *(len(component) for component, _ in components)])
+    loops = [loop for _, loop in components]
+    parameters, resting = _parameters(network, names, total)
+    layout = Layout(
+        np.array([*zip(ends[:-1], ends[1:], loops, strict=True)], np.int64),
+        np.array(populations, np.int64),
+        np.array(projections, np.int64).reshape(-1, len(Proj._fields)),
+        parameters,
+        resting,
+        *rows.joined(network.dtype),
+        *columns.joined(network.dtype),
+    )
+    return Tables(
+        layout,
+        names,
+        sizes=tuple(network[name].n for name in names),
+        traced=tuple(name for name in names if name in traced),
+        kind=network.input.kind,
+        n_lines=network.input.n,
+        lines_padded=lines_padded,
+        n_padded=total,
+        n_slots=n_slots,
+        n_currents=n_currents,
+        delay=max((p.delay for p in network.projections if p.source == INPUT), default=0),
+    )
+
+
+def _consecutive(names: Sequence[str], sizes: Sequence[int]) -> tuple[tuple[str, int, int], ...]:
+    return tuple(zip(names, itertools.accumulate(sizes, initial=0), sizes, strict=False))
+
+
+def _padded(n: int) -> int:
+    return -(-n // LANES) * LANES
+
+
+def _components(network: Network) -> list[tuple[list[str], bool]]:
+    """Return the components in an order without feedback: their populations in evaluation order, and if they loop."""
+    index = {name: i for i, name in enumerate(network.order)}
+    edges = [(index[p.source], index[p.target]) for p in network.projections if p.source != INPUT]
+    n = len(index)
+    graph = sp.coo_array((np.ones(len(edges), np.int8), np.array(edges, np.int32).reshape(-1, 2).T), (n, n))
+    _, labels = sp.csgraph.connected_components(graph, directed=True, connection="strong")
+    sorter: graphlib.TopologicalSorter[int] = graphlib.TopologicalSorter({int(label): () for label in labels})
+    loops = set()
+    for source, target in edges:
+        if labels[source] == labels[target]:
+            loops.add(int(labels[source]))
+        else:
+            sorter.add(int(labels[target]), int(labels[source]))
+    members: dict[int, list[str]] = {}
+    for name in network.order:
+        members.setdefault(int(labels[index[name]]), []).append(name)
+    return [(members[label], label in loops) for label in sorter.static_order()]
+
+
+def _by_source(p: Projection, scale: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
+    order = np.argsort(p.indices, kind="stable")  # rows ascend within a source, as they do within the index
+    indptr = np.zeros(p.n_source + 1, np.int64)
+    np.cumsum(np.bincount(p.indices, minlength=p.n_source), out=indptr[1:])
+    return indptr, p.rows[order] * np.int32(scale), p.weights[order]
+
+
+class _Stack:
+    """Sparse indices put one behind the other, their pointers counting from the first synapse of all."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[NDArray[Any], ...]] = []
+        self._n_pointers = self._n_synapses = 0
+
+    def add(self, indptr: NDArray[np.int64], ends: NDArray[np.int32], weights: NDArray[Any]) -> int:
+        """Append one; return the position of its first pointer."""
+        at = self._n_pointers
+        self._parts.append((indptr + self._n_synapses, ends, weights))
+        self._n_pointers += indptr.size
+        self._n_synapses += ends.size
+        return at
+
+    def joined(self, dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
+        pointers, ends, weights = zip(
+            *((np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, dtype)), *self._parts), strict=True
+        )
+        return np.concatenate(pointers), np.concatenate(ends), np.concatenate(weights)
+
+
+def _parameters(network: Network, names: tuple[str, ...], total: int) -> tuple[NDArray[Any], NDArray[np.uint16]]:
+    """Return the neurons' parameters and which blocks start at rest: those without bias.
+
+    Padding and read-outs have an infinite threshold, which nothing is above.
+    """
+    table, at = np.zeros((5, total), network.dtype), 0
+    table[2] = np.inf
+    for name in names:
+        neuron, n = network[name].neuron, network[name].n
+        table[0, at : at + n] = neuron.beta
+        table[1, at : at + n] = getattr(neuron, "alpha", 0)
+        table[2, at : at + n] = getattr(neuron, "v_threshold", np.inf)
+        table[3, at : at + n] = table[2, at : at + n] if getattr(neuron, "reset", "none") == "subtract" else 0
+        table[4, at : at + n] = neuron.bias
+        at += _padded(n)
+    return table, (table[4].reshape(-1, LANES) == 0).all(axis=1).astype(np.uint16)
