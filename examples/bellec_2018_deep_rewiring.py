@@ -7,8 +7,9 @@ without biases, 1 / 3 / 30 % of the synapses (K = 3 552), batches of 10, 10 epoc
 falls by a fifth each epoch, L1 and noise of 1e-5 each. Published for this budget: 96.6 % (Liu et al., *Memory-efficient
 deep learning on a SpiNNaker 2 prototype*, Frontiers in Neuroscience 12:840, 2018).
 
-Differences: 20 epochs, because "at convergence" is not reached in the 10 of the script, whose last learning rate is
-still 0.07; weights start by each neuron's own fan-in, as `SparseLinear` always does.
+As there, weights start at N(0, 1 / n_in) with the *full* number of inputs: ten times smaller in the first layer than by
+the one synapse in a hundred that is there. It matters: small weights cross zero early and make room (2.3 million
+births instead of 0.6 with weights by the real fan-in, and 96.9 % instead of 96.5 % of the validation images).
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from neurosparse.rewiring.drift import temperature_from_code
 
 PUBLISHED, ACCEPTED = 96.6, 96.0
 SIZES, COUNTS = [784, 300, 100, 10], [2352, 900, 300]
+FULL_FAN_IN = [0.01**0.5, 0.03**0.5, 0.3**0.5]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()
     data = mnist()
     per_epoch = -(-len(data["train"]) // 10)
@@ -37,7 +39,7 @@ def main() -> None:
     for name, method in methods.items():
         for seed in range(arguments.seeds):
             print(f"{name}, seed {seed}")
-            model = relu_network(SIZES, COUNTS, seed=seed)
+            model = relu_network(SIZES, COUNTS, seed=seed, gain=FULL_FAN_IN)
             optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
             row = train(
                 model, method, optimizer, data, epochs=arguments.epochs, batch_size=10, seed=seed,

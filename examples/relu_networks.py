@@ -58,20 +58,30 @@ def mnist(samples: int | None = None, *, everything: bool = False) -> dict[str, 
 
 
 def relu_network(
-    sizes: list[int], counts: list[int] | None, *, seed: int, bias: bool = False, gain: float = 1.0, dropout: float = 0
+    sizes: list[int],
+    counts: list[int] | None,
+    *,
+    seed: int,
+    bias: bool = False,
+    gain: float | list[float] = 1.0,
+    dropout: float = 0,
 ) -> nn.Sequential:
-    """A ReLU network with `counts` synapses per layer; a layer of all its synapses, or without counts, is dense."""
+    """A ReLU network with `counts` synapses per layer; a layer of all its synapses, or without counts, is dense.
+
+    Weights start as N(0, gain**2 / fan_in), by the fan-in that a neuron really has; `gain` also one per layer.
+    """
     rng = stream(seed, "weights")
     modules: list[nn.Module] = []
+    gains = gain if isinstance(gain, list) else [gain] * (len(sizes) - 1)
     for i, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         if counts is None or counts[i] == n_in * n_out:
             layer: nn.Module = nn.Linear(n_in, n_out, bias=bias)
-            weights = rng.standard_normal((n_out, n_in)) * gain / n_in**0.5
+            weights = rng.standard_normal((n_out, n_in)) * gains[i] / n_in**0.5
             layer.weight.data = torch.from_numpy(weights.astype(np.float32))
             if bias:
                 nn.init.zeros_(layer.bias)
         else:
-            layer = SparseLinear(n_in, n_out, n_synapses=counts[i], bias=bias, gain=gain, generator=rng)
+            layer = SparseLinear(n_in, n_out, n_synapses=counts[i], bias=bias, gain=gains[i], generator=rng)
         modules.append(layer)
         if i < len(sizes) - 2:
             modules += [nn.ReLU(), nn.Dropout(dropout)] if dropout else [nn.ReLU()]

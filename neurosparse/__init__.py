@@ -30,6 +30,7 @@ _PUBLIC = {
     "from_nir": "neurosparse.formats.nir",
     "SparseLinear": "neurosparse.nn.sparse",
     "SparseSNN": "neurosparse.nn.network",
+    "QuantizedSNN": "neurosparse.nn.quantized",
     "Recurrent": "neurosparse.nn.network",
     "readout": "neurosparse.nn.network",
     "sparsify": "neurosparse.nn.sparsify",

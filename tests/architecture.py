@@ -21,7 +21,10 @@ PEERS = ("spikingjelly", "norse", "sparseprop", "sparselab")
 # Torch-free by design, but for the modules that are named: see architecture in the documentation.
 TORCH_FREE = ("analysis", "backends", "core", "data", "deploy", "errors", "formats")
 TORCH_MODULES = ("neurosparse.backends.snntorch",)
-NUMBA_MODULES = ("neurosparse.backends.native",)
+NUMBA_MODULES = (
+    "neurosparse.backends.native",
+    "neurosparse.backends.native_integers",
+)
 
 
 @dataclass(frozen=True)

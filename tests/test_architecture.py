@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rewiring": GROUND | {"nn", "kernels"},
     "pruning": GROUND | {"nn", "kernels", "rewiring"},
     "training": GROUND | {"pruning", "rewiring", "nn", "data"},
-    "sweep": GROUND | {"analysis", "backends", "training"},
+    "sweep": GROUND | {"analysis", "backends", "training", "rewiring", "pruning"},
     "benchmarks": GROUND | {"analysis"},
     "cli": GROUND
     | {
@@ -224,6 +224,7 @@ def test_third_party_packages_are_declared():
     declared = {re.split(r"[^A-Za-z0-9_.-]", line)[0].lower().replace("-", "_") for line in lines}
     declared |= {"sklearn"} if "scikit_learn" in declared else set()
     declared |= {"lava"} if "lava_nc" in declared else set()
+    declared |= {"pil"} if "pillow" in declared else set()
     declared |= {"llvmlite"} if "numba" in declared else set()  # exactly the one that numba pins
     ours = {"neurosparse", "lava_processes", *PEERS}  # the second is how Lava's compiler sees its folder
     used = {

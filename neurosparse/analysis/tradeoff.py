@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.stats
 
 from neurosparse.analysis.palette import GREY, new_row, series, style_axes
 
@@ -79,6 +78,8 @@ def paired_tests(rows: Iterable[Row]) -> list[Paired]:
     A p-value needs at least three pairs that differ differently; else it is NaN. A dense baseline, which has no
     density of its own, is compared with every density. Nothing is corrected for the number of comparisons.
     """
+    from scipy import stats  # imported here: it is slow to import
+
     groups: dict[tuple[Any, ...], dict[float, dict[int, float]]] = {}
     for (method, density, varied), group in _grouped(rows).items():
         groups.setdefault((method, varied), {})[density] = {row["seed"]: row["test_accuracy"] for row in group}
@@ -95,7 +96,7 @@ def paired_tests(rows: Iterable[Row]) -> list[Paired]:
                 continue
             differences = np.array([a[seed] - b[seed] for seed in seeds])
             mean, sd, low, high = _interval(differences)
-            p = float(scipy.stats.ttest_1samp(differences, 0.0).pvalue) if len(seeds) >= 3 and sd > 0 else float("nan")
+            p = float(stats.ttest_1samp(differences, 0.0).pvalue) if len(seeds) >= 3 and sd > 0 else float("nan")
             found.append(Paired(first[0], second[0], density, len(seeds), mean, low, high, p))
     return found
 
@@ -187,10 +188,12 @@ def _name(method: str, varied: tuple[tuple[str, Any], ...]) -> str:
 
 def _interval(values: Sequence[float] | np.ndarray[Any, Any]) -> tuple[float, float, float, float]:
     """Return mean, standard deviation (n - 1) and the 95 % confidence interval of the mean."""
+    from scipy import stats
+
     array = np.asarray(values, float)
     mean = float(array.mean())
     if array.size < 2:
         return mean, 0.0, mean, mean
     sd = float(array.std(ddof=1))
-    half = float(scipy.stats.t.ppf(0.975, array.size - 1)) * sd / array.size**0.5
+    half = float(stats.t.ppf(0.975, array.size - 1)) * sd / array.size**0.5
     return mean, sd, mean - half, mean + half

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from neurosparse.backends.base import Quantity, thresholds
 from neurosparse.core.network import Network, is_readout
+from neurosparse.core.quantized import QuantizedNetwork
 from neurosparse.core.recording import Recording
 from neurosparse.errors import ValidationError
 
@@ -43,6 +44,7 @@ class Native:
     threads: int | None = None
 
     name: ClassVar[str] = "native"
+    integers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         count = self.threads
@@ -53,20 +55,26 @@ class Native:
         """Return None if Numba is there, else the line that installs it."""
         return None if importlib.util.find_spec("numba") else "pip install numba"
 
-    def unsupported(self, network: Network) -> list[str]:
+    def unsupported(self, network: Network | QuantizedNetwork) -> list[str]:
         """It runs every network whose populations it can count in 32 bits."""
         return [
-            f"population {p.name!r} has {p.n} neurons, this engine counts to {_MOST_NEURONS}"
-            for p in network.populations
-            if p.n > _MOST_NEURONS
+            f"population {name!r} has {network.size_of(name)} neurons, this engine counts to {_MOST_NEURONS}"
+            for name in network.order
+            if network.size_of(name) > _MOST_NEURONS
         ]
 
-    def simulate(self, network: Network, inputs: ArrayLike, *, record: frozenset[Quantity], seed: int) -> Recording:
+    def simulate(
+        self, network: Network | QuantizedNetwork, inputs: ArrayLike, *, record: frozenset[Quantity], seed: int
+    ) -> Recording:
         """Run `network`; see `neurosparse.simulate`.
 
         The recording's ``info`` has ``additions``: how many additions of a weight, to one step or to a word of 16, the
         spikes of all samples took. The first call for a float type compiles (half a minute, then cached on disk).
         """
+        if isinstance(network, QuantizedNetwork):
+            from neurosparse.backends.native_integers import simulate_integers
+
+            return simulate_integers(network, inputs, record=record, threads=self.threads)
         from neurosparse.kernels.simulation import run_tables
 
         x = network.input.values(inputs, np.bool_ if network.input.kind == "spikes" else network.dtype)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numba import get_num_threads, set_num_threads
 from numpy.typing import ArrayLike, NDArray
 
 from neurosparse.backends.integers import integer_inputs, integer_recording
@@ -18,9 +21,10 @@ __all__ = ["simulate_integers"]
 
 
 def simulate_integers(
-    network: QuantizedNetwork, inputs: ArrayLike, *, record: frozenset[Any], backend: str = "native"
+    network: QuantizedNetwork, inputs: ArrayLike, *, record: frozenset[Any], threads: int | None = None
 ) -> Recording:
     """Run `network` on `inputs` (time, batch, n_inputs), bit for bit as the reference does; see `simulate`."""
+    backend = "native"
     x = integer_inputs(network, inputs)
     recording = integer_recording(network, 0, 0, record, backend)  # which names are wanted; the kernel makes the arrays
     names, first, end = [*network.order], {}, 0
@@ -29,13 +33,9 @@ def simulate_integers(
     slices = {name: slice(first[name], first[name] + network[name].n) for name in names}
     wanted = {"voltages": list(recording.voltages), "currents": list(recording.currents)}
     columns = {kind: _columns(slices, chosen, end) for kind, chosen in wanted.items()}
-    spikes, *states = run_integers(
-        _neurons([network[name] for name in names]),
-        _synapses(network, first, end),
-        np.ascontiguousarray(x),
-        columns["voltages"],
-        columns["currents"],
-    )
+    tables = _neurons([network[name] for name in names]), _synapses(network, first, end)
+    with _at_most(threads):
+        spikes, *states = run_integers(*tables, np.ascontiguousarray(x), columns["voltages"], columns["currents"])
     recorded: dict[str, dict[str, NDArray[Any]]] = {}
     for kind, values in zip(wanted, states, strict=True):
         recorded[kind] = {}
@@ -51,6 +51,17 @@ def simulate_integers(
         {},
         recorded["currents"],
     )
+
+
+@contextlib.contextmanager
+def _at_most(threads: int | None) -> Iterator[None]:
+    """Limit the threads among which Numba shares the samples."""
+    before = get_num_threads()
+    set_num_threads(before if threads is None else min(threads, before))
+    try:
+        yield
+    finally:
+        set_num_threads(before)
 
 
 def _columns(slices: dict[str, slice], wanted: list[str], n: int) -> NDArray[np.int64]:

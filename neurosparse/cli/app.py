@@ -14,6 +14,7 @@ from neurosparse.cli.deploy import deploy
 from neurosparse.cli.doctor import doctor
 from neurosparse.cli.evaluate import evaluate
 from neurosparse.cli.export import export
+from neurosparse.cli.finetune import finetune
 from neurosparse.cli.imports import import_nir
 from neurosparse.cli.output import guarded
 from neurosparse.cli.report import report
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (doctor, train, evaluate, simulate, deploy, report, export, sweep, bench, demo):
+for command in (doctor, train, finetune, evaluate, simulate, deploy, report, export, sweep, bench, demo):
     app.command(name=command.__name__)(guarded(command))
 app.command(name="import")(guarded(import_nir))
 

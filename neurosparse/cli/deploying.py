@@ -107,7 +107,8 @@ def deploy_network(
         found.placement = place(network, spec, chips=chips, bits=bits, strict=False)
     else:
         say(f"quantising {network} to {bits} bits ...")
-        found.quantized = quantize(network, spec, bits=bits, calibration=calibration)
+        like = _trained_integers(source, bits)
+        found.quantized = quantize(network, spec, bits=bits, calibration=calibration, like=like)
         found.placement = place(found.quantized, spec, chips=chips, strict=False)
     if found.placement is not None:
         found.violations = list(found.placement.violations)
@@ -116,6 +117,18 @@ def deploy_network(
     if engine is not None:
         _compare(found, engine, inputs)
     return found
+
+
+def _trained_integers(source: Path, bits: int) -> QuantizedNetwork | None:
+    """Return the integers that the run `source` was fine-tuned in, if it was."""
+    path = source / "integers.safetensors"
+    if not path.is_file():
+        return None
+    like = QuantizedNetwork.load(path)
+    found = {projection.bits for projection in like.projections}
+    if found != {bits}:
+        raise ValidationError(f"deploy --bits: {source} was fine-tuned with {max(found)} bits, got {bits}")
+    return like
 
 
 def _check_engine(engine: str) -> None:

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["epoch_line", "train_with_progress"]
 
 
-def train_with_progress(config: RunConfig | None, run: Path, *, json_output: bool) -> RunResult:
-    """Train `config` into `run`, or continue `run` without one; tell of every epoch. Ctrl-C says how to go on."""
+def train_with_progress(config: RunConfig | None, run: Path, *, json_output: bool, resume: bool = False) -> RunResult:
+    """Train `config` into `run`, or continue `run` without one; tell of every epoch. Ctrl-C says how to go on.
+
+    With `resume`, `run` may hold what the training starts from.
+    """
     from neurosparse.training import run as training
     from neurosparse.training.config import RunConfig
 
@@ -31,7 +34,9 @@ def train_with_progress(config: RunConfig | None, run: Path, *, json_output: boo
     try:
         with _Progress(settings, json_output=json_output) as progress:
             callbacks: dict[str, Any] = {"on_epoch": progress.epoch, "on_batch": progress.batch}
-            return training.train(config, run, **callbacks) if config else training.resume(run, **callbacks)
+            return (
+                training.train(config, run, resume=resume, **callbacks) if config else training.resume(run, **callbacks)
+            )
     except KeyboardInterrupt:
         say(f"interrupted; continue bit for bit with: neurosparse train --resume {run}")
         raise typer.Exit(INTERRUPTED) from None

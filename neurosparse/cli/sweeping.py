@@ -12,11 +12,11 @@ from neurosparse.analysis.sweep_report import OBJECTIVES, write_sweep_report
 from neurosparse.analysis.tradeoff import Paired, Point, paired_tests, pareto_front, points
 from neurosparse.core.container import write_atomically
 from neurosparse.errors import ValidationError
-from neurosparse.sweep import Sweep, SweepPlan, read_results
-from neurosparse.training.config import RunConfig
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from neurosparse.sweep import Sweep, SweepPlan
 
 __all__ = ["Summary", "plan_of", "summarise"]
 
@@ -25,6 +25,9 @@ def plan_of(
     config: Path, density: list[str] | None, method: list[str] | None, vary: list[str] | None, seeds: int, search: int
 ) -> SweepPlan:
     """Return the plan that the options of the command describe; what is not given is as in the configuration."""
+    from neurosparse.sweep import SweepPlan
+    from neurosparse.training.config import RunConfig
+
     base = RunConfig.load(config)
     given = base.network.density
     if density is None and isinstance(given, list):
@@ -76,6 +79,8 @@ class Summary:
 
 def summarise(sweep: Sweep) -> Summary:
     """Return the results of `sweep` so far, and write ``results.json`` and the figures beside its plan."""
+    from neurosparse.sweep import read_results
+
     rows = [vars(result) for result in read_results(sweep.path)]
     front = pareto_front(rows, OBJECTIVES) if rows else []
     found = Summary(sweep.plan, sweep.counts(), points(rows), paired_tests(rows), [dict(row) for row in front], [])

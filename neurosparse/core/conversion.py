@@ -25,9 +25,9 @@ from neurosparse.core.quantization import (
 )
 from neurosparse.core.quantized import QuantizedNetwork, QuantizedPopulation, QuantizedProjection
 from neurosparse.core.units import CLIPS, HEADROOM, Part, candidates, parts_into, smallest_unit, worst_sum
-from neurosparse.errors import UnsupportedError
+from neurosparse.errors import UnsupportedError, ValidationError
 
-__all__ = ["Choice", "Converted", "Objective", "assemble", "choose", "convert"]
+__all__ = ["Choice", "Converted", "Objective", "assemble", "choice_like", "choose", "convert"]
 
 _TIGHTER = 1.01  # rounding may lift a sum that just fits above the limit; the unit then grows in steps of 1 %
 _MAX_STEPS = 400
@@ -41,6 +41,22 @@ class Choice:
     exponents: tuple[int, ...]
     bits: tuple[int, ...]
     sign_modes: tuple[SignMode, ...]
+
+
+def choice_like(population: Population, network: Network, like: QuantizedNetwork) -> Choice:
+    """Return the choice that made `population` in `like`. Raises `ValidationError` if that is another network."""
+    found = like[population.name]
+    if found.n != population.n or found.readout != isinstance(population.neuron, LI):
+        raise ValidationError(f"quantize.like: its population {population.name!r} is not that of the network")
+    ours, theirs = network.projections_into(population.name), like.projections_into(population.name)
+    if [(p.source, p.delay) for p in ours] != [(p.source, p.delay) for p in theirs]:
+        raise ValidationError(f"quantize.like: its projections into {population.name!r} are not those of the network")
+    return Choice(
+        like.scales[population.name] * 2**z.ALIGNMENT_BITS,
+        tuple(p.exponent for p in theirs),
+        tuple(p.bits for p in theirs),
+        tuple(p.sign_mode for p in theirs),
+    )
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosparse.core import integers as z
-from neurosparse.core.conversion import Choice, assemble, choose, convert
+from neurosparse.core.conversion import Choice, assemble, choice_like, choose, convert
 from neurosparse.core.network import Network, Population, Projection
-from neurosparse.core.neurons import LI, LIF, CubaLIF
+from neurosparse.core.neurons import LIF, CubaLIF
 from neurosparse.core.quantized import QuantizedNetwork
 from neurosparse.core.recording import Recording
 from neurosparse.deploy.behaviour import behaviour_violations
@@ -108,7 +108,7 @@ def quantize(
     choices: dict[str, Choice] = {}
     for population in network.populations:
         if like is not None:
-            choices[population.name] = _choice_like(population, network, like)
+            choices[population.name] = choice_like(population, network, like)
         else:
             choices[population.name] = choose(
                 network,
@@ -180,18 +180,3 @@ def _with_always_on(network: Network) -> Network:
         bias: NDArray[Any] = p.neuron.bias.astype(network.dtype)
         projections.append(Projection.from_dense(name, p.name, bias[:, np.newaxis]))
     return Network(network.input, [*populations, source], projections, network.dt)
-
-
-def _choice_like(population: Population, network: Network, like: QuantizedNetwork) -> Choice:
-    found = like[population.name]
-    if found.n != population.n or found.readout != isinstance(population.neuron, LI):
-        raise ValidationError(f"quantize.like: its population {population.name!r} is not that of the network")
-    ours, theirs = network.projections_into(population.name), like.projections_into(population.name)
-    if [(p.source, p.delay) for p in ours] != [(p.source, p.delay) for p in theirs]:
-        raise ValidationError(f"quantize.like: its projections into {population.name!r} are not those of the network")
-    return Choice(
-        like.scales[population.name] * 2**z.ALIGNMENT_BITS,
-        tuple(p.exponent for p in theirs),
-        tuple(p.bits for p in theirs),
-        tuple(p.sign_mode for p in theirs),
-    )

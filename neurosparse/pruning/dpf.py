@@ -33,7 +33,7 @@ class DPF(Magnitude, PruningMethod):
     """
 
     every: int = 16
-    end: float = 0.75
+    end: float = 0.5
     keeps_latent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -47,16 +47,19 @@ class DPF(Magnitude, PruningMethod):
 
     def after_step(self, run: Pruner) -> None:
         """See `PruningMethod`."""
-        if run.n_steps % self.every == 0 or run.n_steps == run.total_steps:
+        if run.n_steps % self.every == 0:
             self._renew(run, cubic_density(run.progress / self.end, self.density))
         for layer in run.layers:
             layer.apply_mask()
 
     def conclude(self, run: Pruner) -> None:
         """See `PruningMethod`."""
-        # a training shorter than its ramp; otherwise the last mask, which the weights were trained under, stays
-        if run.n_steps < run.total_steps:
-            self._renew(run, self.density)
+        masks = self.masks(run.layers, self.density, survivors=False)
+        wanted, live = [int(mask.sum()) for mask in masks], [layer.n_live for layer in run.layers]
+        # Where the ramp has ended, the last mask stays: the weights were trained under it.
+        if wanted != live and (self.scope == "layer" or sum(wanted) != sum(live)):
+            for layer, mask in zip(run.layers, masks, strict=True):
+                layer.keep(mask)
 
     def _renew(self, run: Pruner, density: float) -> None:
         for layer, mask in zip(run.layers, self.masks(run.layers, density, survivors=False), strict=True):

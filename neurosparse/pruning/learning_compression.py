@@ -47,8 +47,8 @@ class LearningCompression(Magnitude, PruningMethod):
 
     scope: Scope = "global"
     mu: float = 1e-3
-    growth: float = 1.5
-    n_rounds: int = 15
+    growth: float = 2.5
+    n_rounds: int = 10
     multipliers: bool = True
     decay: float = 0.98
 

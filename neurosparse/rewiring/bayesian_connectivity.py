@@ -1,6 +1,6 @@
 """Bayesian connectivity sampling: global DEEP R with weight decay.
 
-O. Oezdenizci, R. Legenstein, *Training Adversarially Robust Sparse Networks via Bayesian Connectivity Sampling*, ICML
+O. Özdenizci, R. Legenstein, *Training Adversarially Robust Sparse Networks via Bayesian Connectivity Sampling*, ICML
 2021. After every step: decoupled weight decay, noise on the live weights, deaths at zero, and births in layers drawn in
 proportion to their possible synapses, the total fixed. There is no L1. The other half of the paper is the adversarial
 objective, which is a matter of the loss and not of rewiring: combine this method with one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -12,6 +13,8 @@ from pydantic import ValidationError as SchemaError
 
 from neurosparse.core.container import write_atomically
 from neurosparse.errors import ArtifactError, ValidationError
+from neurosparse.pruning import PRUNING
+from neurosparse.rewiring import METHODS
 from neurosparse.training.config import RunConfig
 
 __all__ = ["DENSE", "SweepPlan"]
@@ -30,7 +33,8 @@ class SweepPlan(BaseModel):
     base : dict
         The configuration that all runs share, as `RunConfig` resolves it.
     densities, methods : lists
-        The axes of the grid; in a search, densities are drawn log-uniformly between the lowest and the highest.
+        The axes of the grid; a method is one that rewires, one that prunes a dense network down to the density, or
+        ``"dense"``. In a search, densities are drawn log-uniformly between the lowest and the highest.
     seeds : int
         Runs per point of the grid, with seeds ``base.seed``, ``base.seed + 1``, ...
     vary : dict of "section.key" to list
@@ -111,23 +115,37 @@ class SweepPlan(BaseModel):
         """Return the configuration of the run with these `parameters`. Raises `ValidationError`."""
         content = json.loads(json.dumps(self.base))
         network, method = content.setdefault("network", {}), content.setdefault("method", {})
-        if parameters["method"] == DENSE:
+        given = content.pop("pruning", None) or {}
+        prunes = parameters["method"] in PRUNING and parameters["method"] not in METHODS
+        if parameters["method"] == DENSE or prunes:
             network.update(connections="dense", density=1.0)
             content["method"] = {"name": "static"}
+            if prunes:
+                content["pruning"] = _pruning(parameters["method"], parameters["density"], given)
         else:
+            network["connections"] = "sparse"
             network["density"] = parameters["density"]
             # hyper-parameters in the base configuration belong to the method that it names, not to the others
             keep = method if method.get("name") == parameters["method"] else {}
             content["method"] = {**keep, "name": parameters["method"]}
         content["seed"] = parameters["seed"]
+        rewires = not prunes and parameters["method"] != DENSE
+        skipped = {name for name, used in (("method", rewires), ("pruning", prunes)) if not used}
         for key in self.vary:
             section, _, name = key.partition(".")
+            if section in skipped and name:
+                continue
             if not name or not isinstance(content.setdefault(section, {}), dict):
                 raise ValidationError(f"sweep.vary: {key!r} is no key of a configuration; write section.key")
-            if section == "method" and parameters["method"] == DENSE:
-                continue
             content[section][name] = parameters[key]
         return RunConfig.load(content)
+
+
+def _pruning(method: str, density: float, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the section of a dense-to-sparse `method` that ends at `density`; options in `given` are of its own."""
+    if "density" not in {f.name for f in dataclasses.fields(PRUNING.get(method))}:
+        raise ValidationError(f"sweep.methods: {method!r} has no density to set; it is no axis of a sweep")
+    return {**(given if given.get("method") == method else {}), "method": method, "density": density}
 
 
 def _explain(entry: Any) -> str:

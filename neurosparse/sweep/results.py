@@ -13,6 +13,7 @@ from neurosparse.errors import ArtifactError
 __all__ = ["Result", "read_results", "write_result"]
 
 FILE = "result.json"
+_LATER = {"training_operations", "training_bytes"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Result:
         Of the deployed network.
     varied : dict
         The values on the further axes of the sweep.
+    training_operations : float, optional
+        Synaptic operations of all forward passes of the training; None in results of before they were counted.
+    training_bytes : int, optional
+        Weights, indices, gradients, the optimizer's and the method's state, where they are largest; likewise.
     """
 
     run: str
@@ -49,6 +54,8 @@ class Result:
     seconds: float
     stored_bytes: int
     varied: dict[str, Any] = field(default_factory=dict)
+    training_operations: float | None = None
+    training_bytes: int | None = None
 
 
 def write_result(run: Path, result: Result) -> None:
@@ -62,7 +69,7 @@ def read_results(sweep: str | Path) -> list[Result]:
     for path in sorted(Path(sweep).glob(f"runs/*/{FILE}")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            if set(content) != {f.name for f in fields(Result)}:
+            if not {f.name for f in fields(Result)} - _LATER <= set(content) <= {f.name for f in fields(Result)}:
                 raise ValueError(f"has the fields {sorted(content)}")
             found.append(Result(**content))
         except (OSError, ValueError, TypeError) as error:

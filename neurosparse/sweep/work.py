@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from neurosparse.analysis.metrics import stored_bytes, synaptic_operations
-from neurosparse.backends.base import get_backend, simulate
+from neurosparse.analysis.metrics import stored_bytes
 from neurosparse.errors import NeurosparseError
+from neurosparse.sweep.costs import OperationsMeter, operations_per_sample
 from neurosparse.sweep.results import Result, write_result
 from neurosparse.sweep.study import Job, Sweep
 
@@ -76,14 +76,16 @@ def work(sweep: Sweep, *, after: Callable[[], None] = lambda: None) -> None:
 
 def _run(sweep: Sweep, job: Job) -> dict[str, Any]:
     """Train the run of `job`, or continue it, and return its result."""
+    from neurosparse.training.footprint import training_bytes
     from neurosparse.training.inputs import dataset_of, load_inputs
     from neurosparse.training.run import evaluate, train
 
     config = sweep.plan.config(job.parameters)
-    run = train(config, job.path, resume=True)
-    n_test = dataset_of(config).test.labels.size
-    inputs, _ = load_inputs(job.path, "test", min(n_test, sweep.plan.samples))
-    recording = simulate(run.network, inputs, backend=_engine(run.network))
+    meter = OperationsMeter(job.path)
+    run = train(config, job.path, resume=True, on_epoch=meter)
+    dataset = dataset_of(config)
+    inputs, _ = load_inputs(job.path, "test", min(dataset.test.labels.size, sweep.plan.samples))
+    n_train = min(dataset.train.labels.size, config.training.samples or dataset.train.labels.size)
     named = ("method", "density", "seed")
     result = Result(
         run=str(job.path.relative_to(sweep.path)),
@@ -91,22 +93,15 @@ def _run(sweep: Sweep, job: Job) -> dict[str, Any]:
         test_accuracy=evaluate(job.path, "test")["accuracy"],
         validation_accuracy=evaluate(job.path, "validation")["accuracy"],
         synapses=run.network.n_synapses,
-        synaptic_operations=synaptic_operations(run.network, recording, inputs) / max(recording.n_samples, 1),
+        synaptic_operations=operations_per_sample(run.network, inputs),
         seconds=sum(row["seconds"] for row in run.metrics),
         stored_bytes=stored_bytes(run.network).total,
         varied={key: value for key, value in job.parameters.items() if key not in named},
+        training_operations=meter.total(len(run.metrics), n_train),
+        training_bytes=training_bytes(config),
     )
     write_result(job.path, result)
     return vars(result)
-
-
-def _engine(network: Any) -> str:
-    """Return the fastest engine here that has the reference's spikes."""
-    with suppress(NeurosparseError):
-        native = get_backend("native")
-        if native.missing() is None and not native.unsupported(network):
-            return "native"
-    return "reference"
 
 
 def _worker(path: str, threads: str) -> None:

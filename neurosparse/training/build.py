@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from neurosparse.pruning.base import Pruner
     from neurosparse.rewiring.base import Rewirer
 
-__all__ = ["build_network", "build_optimizer", "build_rewirer", "learning_rate_at"]
+__all__ = ["build_network", "build_optimizer", "build_rewirer", "learning_rate_at", "surrogate_of"]
 
 
 def build_network(config: RunConfig, n_inputs: int, n_classes: int) -> SparseSNN:
@@ -51,15 +51,20 @@ def build_network(config: RunConfig, n_inputs: int, n_classes: int) -> SparseSNN
 
 
 def _neuron(settings: NetworkConfig) -> nn.Module:
-    slope = {} if settings.surrogate_slope is None else _slope(settings)
     options: dict[str, Any] = {
         "beta": settings.beta,
         "threshold": settings.v_threshold,
         "reset_mechanism": settings.reset,
         "reset_delay": settings.reset != "zero",
-        "spike_grad": getattr(snn.surrogate, settings.surrogate)(**slope),
+        "spike_grad": surrogate_of(settings),
     }
     return snn.Synaptic(alpha=settings.alpha, **options) if settings.neuron == "synaptic" else snn.Leaky(**options)
+
+
+def surrogate_of(settings: NetworkConfig) -> Any:
+    """Return the surrogate gradient that the configuration names."""
+    slope = {} if settings.surrogate_slope is None else _slope(settings)
+    return getattr(snn.surrogate, settings.surrogate)(**slope)
 
 
 def _slope(settings: NetworkConfig) -> dict[str, float]:

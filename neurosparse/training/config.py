@@ -22,6 +22,7 @@ __all__ = [
     "MethodConfig",
     "NetworkConfig",
     "PruningConfig",
+    "QuantizationConfig",
     "RunConfig",
     "TrainingConfig",
 ]
@@ -111,6 +112,12 @@ class AdversarialConfig(BaseModel):
         return _configured(f"[adversarial] {self.objective}", OBJECTIVES.get(self.objective), self.model_extra)
 
 
+class QuantizationConfig(_Section):
+    """``[quantization]``: train on in integers of `bits` bits, from what ``neurosparse finetune`` has put there."""
+
+    bits: Annotated[int, Field(ge=1, le=8)] = 8
+
+
 class TrainingConfig(_Section):
     """``[training]``: the optimizer and its schedule. `schedule` acts per step over the whole run.
 
@@ -141,6 +148,7 @@ class RunConfig(_Section):
     network: NetworkConfig = Field(default_factory=NetworkConfig)
     method: MethodConfig = Field(default_factory=MethodConfig)
     pruning: PruningConfig | None = None
+    quantization: QuantizationConfig | None = None
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     regularizers: dict[str, dict[str, float]] | None = None
     adversarial: AdversarialConfig | None = None
@@ -162,6 +170,8 @@ class RunConfig(_Section):
             value = getattr(self.network, key)
             if isinstance(value, list) and len(value) != n:
                 raise ValueError(f"network.{key}: {len(value)} values for {n} connections")
+        if self.quantization is not None and (self.pruning is not None or self.network.connections == "dense"):
+            raise ValueError("quantization: trains a sparse network in integers, not one that is dense or being pruned")
         if self.pruning is not None and (self.network.connections, self.method.name) != ("dense", "static"):
             raise ValueError(
                 "pruning: starts from a dense network and chooses its synapses itself; leave out network.connections "

@@ -19,7 +19,7 @@ from torch.nn import functional
 from neurosparse.core.registry import Registry
 from neurosparse.errors import ValidationError
 from neurosparse.training.attacks import PGD, divergence
-from neurosparse.training.pixels import Classifier
+from neurosparse.training.pixels import Classifier, frozen
 
 __all__ = ["MART", "OBJECTIVES", "TRADES", "AdversarialTraining", "MixedAdversarialTraining", "Objective"]
 
@@ -75,7 +75,8 @@ class Objective(ABC):
         """Return the loss, and the scores of the clean batch or, where none are computed, of the adversarial one."""
         training = model.training
         model.eval()
-        adversarial = self.attack().perturb(classify, pixels, labels, generator)
+        with frozen(model):
+            adversarial = self.attack().perturb(classify, pixels, labels, generator)
         model.train(training)
         return self.loss(classify, pixels, adversarial, labels)
 

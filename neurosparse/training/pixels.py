@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from neurosparse.core.rng import stream
 from neurosparse.data.encoding import ConstantCurrent, DeterministicRate, Encoder, PoissonRate
 from neurosparse.errors import UnknownNameError, UnsupportedError, ValidationError
 from neurosparse.nn.network import Output, SparseSNN
 
-__all__ = ["Classifier", "PixelClassifier", "encode_pixels", "using_surrogate"]
+__all__ = ["Classifier", "PixelClassifier", "encode_pixels", "frozen", "using_surrogate"]
 
 Classifier = Callable[[Tensor], Tensor]
 """Pixels in [0, 1] (batch, n) to scores (batch, n_classes), such as a `PixelClassifier` or any torch module."""
@@ -86,6 +86,19 @@ class PixelClassifier:
 
     def _scores(self, output: Output) -> Tensor:
         return output.voltages.mean(0) if self.read == "voltage" else output.spikes.sum(0)
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Ask for no gradient of any parameter of `model` within the ``with`` block: an attack needs that of pixels."""
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in learned:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from neurosparse.core.rng import stream
 from neurosparse.errors import ValidationError
 from neurosparse.nn.surrogates import Atan, FastSigmoid, Triangular, identify
 from neurosparse.training.attacks import FGSM, PGD, Attack, Square, margin
-from neurosparse.training.pixels import Classifier, PixelClassifier, using_surrogate
+from neurosparse.training.pixels import Classifier, PixelClassifier, frozen, using_surrogate
 
 __all__ = ["Check", "RobustnessReport", "evaluate_robustness"]
 
@@ -128,12 +128,12 @@ def evaluate_robustness(
             adversarial = _through(source, classify, surrogate, attack.with_epsilon(epsilon), pixels, labels, generator)
             with torch.no_grad():
                 right = _read(classify, adversarial, labels)
-            by_attack[epsilon, name] = float(right.float().mean())
+            by_attack[epsilon, name] = _fraction(right)
             left &= right
         survived[epsilon] = left
-    robust = {epsilon: float(left.float().mean()) for epsilon, left in survived.items()}
+    robust = {epsilon: _fraction(left) for epsilon, left in survived.items()}
     checks = _checks(classify, pixels, labels, pgd, surrogates, by_attack, epsilons, generator)
-    return RobustnessReport(float(clean.float().mean()), robust, by_attack, checks, len(labels))
+    return RobustnessReport(_fraction(clean), robust, by_attack, checks, len(labels))
 
 
 def _attacks(
@@ -165,16 +165,21 @@ def _through(
     labels: Tensor,
     generator: np.random.Generator,
 ) -> Tensor:
-    if surrogate is None:
-        return attack.perturb(source, pixels, labels, generator)
-    with using_surrogate(classify.model, surrogate):
-        return attack.perturb(source, pixels, labels, generator)
+    with frozen(classify.model):
+        if surrogate is None:
+            return attack.perturb(source, pixels, labels, generator)
+        with using_surrogate(classify.model, surrogate):
+            return attack.perturb(source, pixels, labels, generator)
 
 
 def _default_surrogates(classify: PixelClassifier) -> list[Any]:
     neurons: list[Any] = [layer.neuron for layer in classify.model.layers()]
     found = [neurons[0].spike_grad, Atan(2.0), FastSigmoid(10.0), Triangular(1.0)]
     return list({_name(surrogate): surrogate for surrogate in reversed(found)}.values())[::-1]  # each kind once
+
+
+def _fraction(right: Tensor) -> float:
+    return float(right.double().mean())
 
 
 def _name(surrogate: Any) -> str:
@@ -215,7 +220,7 @@ def _checks(
     for name, attack in (("longer", longer), ("unbounded", unbounded)):
         adversarial = _through(classify, classify, strongest, attack, pixels, labels, generator)
         with torch.no_grad():
-            accuracy[name] = float(_read(classify, adversarial, labels).float().mean())
+            accuracy[name] = _fraction(_read(classify, adversarial, labels))
     with torch.no_grad():
         n_classes = classify(pixels[:1]).shape[1]
     checks = [

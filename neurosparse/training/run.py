@@ -21,8 +21,10 @@ import numpy as np
 from neurosparse.core.container import write_atomically
 from neurosparse.core.network import Network
 from neurosparse.core.rng import stream
+from neurosparse.data.datasets import Dataset
 from neurosparse.errors import ArtifactError, ValidationError
 from neurosparse.nn.network import SparseSNN
+from neurosparse.nn.quantized import QuantizedSNN
 from neurosparse.training.build import build_network, build_optimizer, build_rewirer
 from neurosparse.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, write_manifest
 from neurosparse.training.config import RunConfig
@@ -40,6 +42,7 @@ CHECKPOINT, NETWORK, INITIAL, METRICS, CONFIG = (
     "metrics.jsonl",
     "config.toml",
 )
+QUANTIZED = "quantized.safetensors"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def train(
             f"out: {out} is not empty; choose a new directory, or continue the run there with --resume {out}"
         )
     dataset = dataset_of(config)
-    model = build_network(config, dataset.n_features, dataset.n_classes)
+    model = _model(config, out, dataset)
     optimizer = build_optimizer(config.training, model)
     train_split = split_of(dataset, "train", config.training.samples)
     if config.data.label_noise:
@@ -103,14 +106,14 @@ def train(
         metrics.append(epoch.to_dict())
         write_atomically(out / METRICS, "".join(json.dumps(line) + "\n" for line in metrics).encode())
         if trainer.best_epoch == epoch.epoch:
-            model.to_network().save(out / NETWORK)
+            _deploy(model, out)
         save_checkpoint(
             out / CHECKPOINT, model=model, optimizer=optimizer, rewirer=rewirer, progress=trainer.progress, config=text
         )
         if on_epoch is not None:
             on_epoch(epoch)
     if trainer.finish():  # after the last checkpoint, which is of the training's own kind of weights
-        model.to_network().save(out / NETWORK)
+        _deploy(model, out)
     write_manifest(out, trainer.progress)
     return RunResult(out, Network.load(out / NETWORK), metrics)
 
@@ -130,7 +133,7 @@ def load_model(run: str | Path) -> SparseSNN:
     run = Path(run)
     config = RunConfig.load(run / CONFIG)
     dataset = dataset_of(config)
-    model = build_network(config, dataset.n_features, dataset.n_classes)
+    model = _model(config, run, dataset)
     load_weights(run / CHECKPOINT, model)
     return model
 
@@ -138,13 +141,19 @@ def load_model(run: str | Path) -> SparseSNN:
 def evaluate(run: str | Path, split: SplitName = "test", samples: int | None = None) -> dict[str, Any]:
     """Return the accuracy of the deployed network of `run` on a split, with what is needed to read the number.
 
-    Runs in torch; ``simulate`` runs the same network in any other engine, with the same spikes.
+    Runs in torch; ``simulate`` runs the same network in any other engine, with the same spikes. A run that was
+    fine-tuned in integers is evaluated in integers.
     """
     run = Path(run)
     config = RunConfig.load(run / CONFIG)
     network = Network.load(run / NETWORK)
     inputs, labels = load_inputs(run, split, samples)
-    model = SparseSNN.from_network(network, engine=config.training.engine)
+    if config.quantization is not None:
+        from neurosparse.training.integers import build_quantized
+
+        model: SparseSNN = build_quantized(config, run, NETWORK)
+    else:
+        model = SparseSNN.from_network(network, engine=config.training.engine)
     return {
         "accuracy": accuracy(model, inputs, labels, config.network.readout),
         "split": split,
@@ -154,6 +163,21 @@ def evaluate(run: str | Path, split: SplitName = "test", samples: int | None = N
         "density": network.density,
         "dtype": str(network.dtype),
     }
+
+
+def _model(config: RunConfig, run: Path, dataset: Dataset) -> SparseSNN:
+    if config.quantization is None:
+        return build_network(config, dataset.n_features, dataset.n_classes)
+    from neurosparse.training.integers import build_quantized
+
+    return build_quantized(config, run)
+
+
+def _deploy(model: SparseSNN, out: Path) -> None:
+    """Write the network that `model` is now, and its integers if it computes in them."""
+    model.to_network().save(out / NETWORK)
+    if isinstance(model, QuantizedSNN):
+        model.to_quantized().save(out / QUANTIZED)
 
 
 def read_metrics(run: str | Path) -> list[dict[str, Any]]:

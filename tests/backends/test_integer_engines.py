@@ -13,6 +13,7 @@ from integer_networks import Drawn, draw
 
 import neurosparse as ns
 from neurosparse.backends.base import BACKENDS, INTEGER_BACKENDS, get_backend
+from neurosparse.backends.native import Native
 from neurosparse.backends.native_integers import simulate_integers
 from neurosparse.core import integers as z
 from neurosparse.core.network import INPUT, Input
@@ -178,6 +179,15 @@ def assert_identical(case: Drawn) -> None:
             one, other = getattr(expected, kind)[name], getattr(actual, kind)[name]
             assert one.dtype == other.dtype == np.int32
             np.testing.assert_array_equal(one, other)
+
+
+def test_the_engine_called_native_runs_integers_on_as_many_threads_as_it_is_told() -> None:
+    case = draw(np.random.default_rng(5), kind="spikes", largest=40)
+    expected = ns.simulate(case.network, case.inputs, record="voltages")
+    for engine in ("native", Native(threads=1)):
+        actual = ns.simulate(case.network, case.inputs, backend=engine, record="voltages")
+        assert ns.parity(expected, actual).identical
+        assert actual.backend == "native"
 
 
 def test_a_delay_longer_than_the_simulation_arrives_never() -> None:

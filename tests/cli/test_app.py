@@ -35,6 +35,7 @@ def test_every_command_of_the_design_is_there(invoke: Invoke) -> None:
         "deploy",
         "report",
         "export",
+        "finetune",
         "import",
         "sweep",
         "bench",

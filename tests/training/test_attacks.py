@@ -16,7 +16,7 @@ from neurosparse.errors import UnknownNameError, UnsupportedError, ValidationErr
 from neurosparse.nn.surrogates import Atan, Boxcar, identify
 from neurosparse.training.attacks import FGSM, PGD, Attack, Square, divergence, margin
 from neurosparse.training.objectives import MART, OBJECTIVES, TRADES, AdversarialTraining, MixedAdversarialTraining
-from neurosparse.training.pixels import PixelClassifier, encode_pixels, using_surrogate
+from neurosparse.training.pixels import PixelClassifier, encode_pixels, frozen, using_surrogate
 from neurosparse.training.robustness import evaluate_robustness
 
 SLOPES = torch.tensor([[1.0, -2.0], [-1.0, 0.5]])
@@ -180,6 +180,18 @@ def test_the_surrogate_is_changed_for_the_attack_only() -> None:
         assert identify(model.layers()[0].neuron.spike_grad) == Atan(3.0)
         assert model.layers()[1].neuron.spike_grad is readout_grad
     assert model.layers()[0].neuron.spike_grad is own
+
+
+def test_an_attack_on_a_frozen_network_finds_the_same_and_leaves_it_as_it_was() -> None:
+    pixels, labels = half_images(6)
+    model = halves()
+    model.layers()[1].connection.weight.requires_grad_(False)
+    classify = PixelClassifier(model, ConstantCurrent(), 5)
+    expected = FGSM(0.2).perturb(classify, pixels, labels, rng())
+    with frozen(model):
+        assert not any(parameter.requires_grad for parameter in model.parameters())
+        torch.testing.assert_close(FGSM(0.2).perturb(classify, pixels, labels, rng()), expected)
+    assert [layer.connection.weight.requires_grad for layer in model.layers()] == [True, False]
 
 
 def test_random_encodings_are_averaged_over_draws() -> None:

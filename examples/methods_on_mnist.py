@@ -1,0 +1,121 @@
+"""Every family of methods at 10, 5, 2 and 1 % of the synapses, on MNIST: accuracy, operations, bytes and seconds.
+
+    python examples/methods_on_mnist.py                 choose, train, report (about an hour on one core; resumed)
+    python examples/methods_on_mnist.py --methods deep_r static
+    python examples/methods_on_mnist.py --only-report   train nothing, report what is there
+
+A short training, the same for all: 784-300-100-10 spiking network, 10 steps, 10 000 training images, 6 epochs of batches
+of 128 (474 optimizer steps), Adam on a cosine. Methods that rewire now and then do so every 20 steps. What a method has
+to choose (`CHOICES`) is chosen at 2 % on the validation split with a seed that is not used again; the test split is read
+once per network of the table. Runs go to ``--out``; numbers and figures to ``examples/results``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from neurosparse.sweep import Result, Sweep, SweepPlan, read_results
+from neurosparse.sweep.work import run_sweep
+from neurosparse.training.config import RunConfig
+
+DENSITIES = [0.1, 0.05, 0.02, 0.01]
+SEEDS = 3
+TUNING_SEED, TUNING_DENSITY = 100, 0.02
+EVERY = 20  # optimizer steps between two events, for methods that have events
+ALPHAS = [1e-2, 3e-2, 1e-1]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method of the table: options that are given, options to choose from, and how many synapses it starts with."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+    choices: dict[str, list[Any]] = field(default_factory=dict)
+    start: float = 1.0  # density at the start / density at the end
+
+
+_STATES = ["age_corrected", "layer_mean"]
+SPARSE = {
+    "static": Entry(choices={"training.learning_rate": [1e-2, 2e-2, 3e-2]}),
+    "deep_r": Entry(choices={"method.alpha": ALPHAS, "method.optimizer_state": _STATES}),
+    "rigl": Entry({"every": EVERY}, {"method.fraction": [0.1, 0.3, 0.5]}),
+    "set": Entry({"every": EVERY}, {"method.zeta": [0.05, 0.15, 0.3]}),
+    "dsr": Entry({"every": EVERY}, {"method.fraction": [0.02, 0.05, 0.1]}),
+    "deep_r_global": Entry({"optimizer_state": "layer_mean"}, {"method.alpha": ALPHAS}),
+    "deep_r_rigl": Entry({"every": EVERY}, {"method.alpha": ALPHAS}),
+    "ndsnn": Entry({"every": EVERY, "final": 0.25}, {"method.fraction": [0.1, 0.3]}, start=4.0),
+}
+DENSE = {
+    "gradual_magnitude": Entry(choices={"training.learning_rate": [3e-3, 1e-2]}),
+    "one_shot": Entry(choices={"training.learning_rate": [3e-3, 1e-2]}),
+    "dnw": Entry(choices={"training.learning_rate": [3e-3, 1e-2]}),
+    "dense": Entry(choices={"training.learning_rate": [1e-3, 3e-3]}),
+}
+ENTRIES = SPARSE | DENSE
+
+
+def base(name: str, seed: int, options: dict[str, Any]) -> dict[str, Any]:
+    """Return what all runs of a method share, with `options` ("section.key") set."""
+    entry = ENTRIES[name]
+    content: dict[str, Any] = {
+        "seed": seed,
+        "data": {"name": "mnist"},
+        "network": {"hidden": [300, 100], "gain": [0.6, 1.5, 1.5]},
+        "training": {"epochs": 6, "samples": 10_000, "learning_rate": 2e-2},
+        "method": {"name": name, **entry.options} if name in SPARSE else {"name": "static"},
+    }
+    for key, value in options.items():
+        section, _, option = key.partition(".")
+        content[section][option] = value
+    return RunConfig.load(content).model_dump(exclude_none=True)
+
+
+def tuning(name: str) -> SweepPlan:
+    """Return the runs from which a method's options are chosen."""
+    entry = ENTRIES[name]
+    return SweepPlan.make(
+        base=base(name, TUNING_SEED, {}),
+        densities=[TUNING_DENSITY * entry.start],
+        methods=[name],
+        vary=entry.choices,
+        seeds=1,
+        samples=200,
+    )
+
+
+def chosen(folder: Path) -> dict[str, Any]:
+    """Return the options of the run with the best validation accuracy."""
+    return max(read_results(folder), key=lambda result: result.validation_accuracy).varied
+
+
+def grid(name: str, options: dict[str, Any]) -> SweepPlan:
+    """Return the runs of a method for the table."""
+    start = ENTRIES[name].start
+    return SweepPlan.make(
+        base=base(name, 0, options),
+        densities=[round(density * start, 6) for density in DENSITIES],
+        methods=[name],
+        seeds=SEEDS,
+        samples=500,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--methods", nargs="+", choices=list(ENTRIES), default=list(ENTRIES))
+    parser.add_argument("--out", type=Path, default=Path("runs/methods_on_mnist"))
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only-choose", action="store_true", help="stop when the options are chosen")
+    arguments = parser.parse_args()
+    for name in arguments.methods:
+        sweep = Sweep(arguments.out / "choose" / name, tuning(name))
+        run_sweep(sweep, jobs=arguments.jobs)
+        print(f"{name}: {chosen(sweep.path)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
