@@ -4,8 +4,8 @@
     python examples/deep_r_against_static.py mnist-5% --seeds 1 --conditions deep_r
     python examples/integers_on_mnist.py
 
-784-300-100-10 with 3 552 and 13 304 synapses. Integers are chosen on 200 training images; a fine-tuning then trains for a
-few epochs in exactly those integers, rewiring included. The test split is read once per network.
+784-300-100-10 with 3 552 and 13 304 synapses. Integers are chosen on 200 training images; a fine-tuning then trains
+a few epochs in exactly those integers, rewiring included. The test split is read once per network.
 """
 
 from __future__ import annotations

@@ -104,17 +104,26 @@ def grid(name: str, options: dict[str, Any]) -> SweepPlan:
     )
 
 
+def train(out: Path, names: list[str], jobs: int) -> None:
+    """Choose the options of every method, then make its runs for the table; what is there is not made again."""
+    for name in names:
+        choice = Sweep(out / "choose" / name, tuning(name))
+        run_sweep(choice, jobs=jobs)
+        options = chosen(choice.path)
+        sweep = Sweep(out / "table" / name, grid(name, options))
+        run_sweep(sweep, jobs=jobs)
+        print(f"{name} {options}: {sweep.counts()} {sweep.failures() or ''}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", choices=list(ENTRIES), default=list(ENTRIES))
     parser.add_argument("--out", type=Path, default=Path("runs/methods_on_mnist"))
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--only-choose", action="store_true", help="stop when the options are chosen")
+    parser.add_argument("--only-report", action="store_true")
     arguments = parser.parse_args()
-    for name in arguments.methods:
-        sweep = Sweep(arguments.out / "choose" / name, tuning(name))
-        run_sweep(sweep, jobs=arguments.jobs)
-        print(f"{name}: {chosen(sweep.path)}", flush=True)
+    if not arguments.only_report:
+        train(arguments.out, arguments.methods, arguments.jobs)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ _SUBPACKAGES = {
     "errors": "neurosparse.errors",
     "losses": "neurosparse.training.losses",
     "nn": "neurosparse.nn",
+    "pruning": "neurosparse.pruning",
     "rewiring": "neurosparse.rewiring",
     "training": "neurosparse.training",
 }

@@ -22,11 +22,10 @@ _OURS = ("neurosparse", "torch.nn", "torch.optim", "snntorch")
 
 
 def training_bytes(config: RunConfig) -> int:
-    """Return the bytes of everything that the training of `config` carries from step to step, after its first one.
+    """Return the bytes of everything that the training of `config` holds when its second optimizer step is due.
 
     Weights, their indices and caches of them, gradients, the optimizer's state, and what the method keeps; neither
-    data nor activations. No method here holds more later than after its first step: those that change the number of
-    synapses lower it.
+    data nor activations. No method here holds more later: those that change the number of synapses lower it.
     """
     dataset = dataset_of(config)
     part = split_of(dataset, "train", config.training.batch_size)
@@ -34,14 +33,16 @@ def training_bytes(config: RunConfig) -> int:
     optimizer = build_optimizer(config.training, model)
     n_samples = min(len(dataset.train.labels), config.training.samples or len(dataset.train.labels))
     rewirer = build_rewirer(config, model, optimizer, -(-n_samples // config.training.batch_size))
-    inputs = encoder_of(config).encode(
+    encoded = encoder_of(config).encode(
         part.flat, config.data.n_steps, generator=stream(config.seed, "encoding", "train", 1, 0)
     )
-    output = model.train()(to_tensor(inputs))
-    LOSSES[config.network.readout](output, torch.from_numpy(part.labels)).backward()
+    inputs, labels = to_tensor(encoded), torch.from_numpy(part.labels)
+    model.train()
+    LOSSES[config.network.readout](model(inputs), labels).backward()
     optimizer.step()
     if rewirer is not None:
         rewirer.step()
+    LOSSES[config.network.readout](model(inputs), labels).backward()  # renews what rewiring has made obsolete
     return held_bytes(model, optimizer, rewirer)
 
 

@@ -141,6 +141,32 @@ def test_upr_opens_and_closes_gates_by_the_chain_rule() -> None:
     assert run.pruner.finish()[0].n_synapses == 1
 
 
+def test_upr_closes_whole_neurons_when_asked_to() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 2, bias=False), nn.Linear(2, 2, bias=False)).double()
+    model[1].weight.data = torch.tensor([[2.0, 4.0], [-2.0, 4.0]], dtype=torch.float64)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    method = UPR(penalty=0.0, gate_rate=0.1, search=0.5, sharpness=(1.0, 1.0), neurons=True)
+    pruner = method.attach(model, optimizer, n_steps=2)
+    first, second = pruner.layers
+    assert "neuron_gate" not in first.arrays, "input lines have no gates"
+    assert second.effective.tolist() == [[0.5, 1.0], [-0.5, 1.0]], "both gates half open"
+    model[0].weight.grad = torch.zeros(2, 3, dtype=torch.float64)
+    model[1].weight.grad = torch.tensor([[1.0, -1.0], [1.0, 1.0]], dtype=torch.float64)
+    model[1].weight.grad[0, 1] = -3.0
+    optimizer.step()
+    # by neuron: 2 - 2 = 0 and -12 + 4 < 0, which opens the second; by weight 2, -12, -2, 4
+    pruner.step()
+    assert second.arrays["neuron_gate"].tolist() == [0.0, pytest.approx(0.1)]
+    assert second.arrays["gate"].tolist() == [
+        [pytest.approx(-0.1), pytest.approx(0.1)],
+        [pytest.approx(0.1), pytest.approx(-0.1)],
+    ]
+    # a weight feels a quarter of its gradient
+    assert second.latent.tolist() == [[1.75, 4.75], [-2.25, 3.75]]
+    assert second.mask.tolist() == [[False, True], [False, False]], "where both gates are open"
+
+
 def test_the_penalty_of_upr_closes_gates_that_the_loss_does_not_need() -> None:
     run = Scripted(UPR(penalty=1e-3, gate_rate=0.1, search=1.0), [[2.0, 2.0]], n_steps=5)
     for _ in range(5):
