@@ -1,11 +1,11 @@
-"""What of DEEP R matters? One part changed at a time, at 2 % of the synapses: noise, L1, signs, births, state, interval.
+"""What of DEEP R matters? One part changed at a time at 2 % density: noise, L1, signs, births, state, interval.
 
     python examples/deep_r_ablations.py                 train what is missing, report (ten minutes on one core)
     python examples/deep_r_ablations.py --only-report
 
-The training of `methods_on_mnist.py` (784-300-100-10 spiking network, 10 000 MNIST images, 6 epochs, Adam), three seeds,
-compared seed by seed with the reference: L1 of 0.1, no noise, signs fixed per possible synapse, newborns at 0, Adam's
-bias correction by the age of each synapse, rewiring after every step. The L1 of the reference was chosen on the
+The training of `methods_on_mnist.py` (784-300-100-10 spiking network, 10 000 MNIST images, 6 epochs, Adam), three
+seeds, compared seed by seed with the reference: L1 of 0.1, no noise, signs fixed per possible synapse, newborns at 0,
+Adam's bias correction by the age of each synapse, rewiring after every step. The L1 of the reference was chosen on the
 validation split; nothing was chosen for any of the variants.
 
 What would falsify the mechanism: static random connectivity that does as well as the reference.

@@ -4,21 +4,26 @@
     python examples/methods_on_mnist.py --methods deep_r static
     python examples/methods_on_mnist.py --only-report   train nothing, report what is there
 
-A short training, the same for all: 784-300-100-10 spiking network, 10 steps, 10 000 training images, 6 epochs of batches
-of 128 (474 optimizer steps), Adam on a cosine. Methods that rewire now and then do so every 20 steps. What a method has
-to choose (`CHOICES`) is chosen at 2 % on the validation split with a seed that is not used again; the test split is read
-once per network of the table. Runs go to ``--out``; numbers and figures to ``examples/results``.
+A short training, the same for all: 784-300-100-10 spiking network, 10 steps, 10 000 training images, 6 epochs of
+batches of 128 (474 optimizer steps), Adam on a cosine. Methods that rewire now and then do so every 20 steps. What a
+method has to choose (`Entry.choices`) is chosen at 2 % on the validation split with a seed that is not used again. The
+learning rate of all sparse methods is the one that is best for static random connectivity, which favours none of those
+that rewire. Runs go to ``--out``; numbers and the figure to ``examples/results``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from neurosparse.sweep import Result, Sweep, SweepPlan, read_results
+import numpy as np
+
+from neurosparse.analysis.palette import GREY, SERIES, new_row, png, style_axes
+from neurosparse.sweep import Sweep, SweepPlan, read_results
 from neurosparse.sweep.work import run_sweep
 from neurosparse.training.config import RunConfig
 
@@ -115,15 +120,58 @@ def train(out: Path, names: list[str], jobs: int) -> None:
         print(f"{name} {options}: {sweep.counts()} {sweep.failures() or ''}", flush=True)
 
 
+def results(out: Path) -> dict[str, Any]:
+    """Return what the runs in `out` have found: the options chosen and one row per run of the table."""
+    found: dict[str, Any] = {"chosen": {}, "rows": []}
+    for name, entry in ENTRIES.items():
+        if not (rows := read_results(out / "table" / name)):
+            continue
+        found["chosen"][name] = chosen(out / "choose" / name)
+        for row in rows:
+            content = {key: value for key, value in vars(row).items() if key not in ("run", "varied", "stored_bytes")}
+            content["density"] = 1.0 if name == "dense" else round(row.density / entry.start, 6)
+            found["rows"].append({**content, "holds_dense": name in DENSE})
+    return found
+
+
+def draw(rows: Sequence[dict[str, Any]]) -> bytes:
+    """Return the figure: one panel per density, one line per method, every seed a point and the mean a bar."""
+    names = [name for name in ENTRIES if name != "dense" and any(row["method"] == name for row in rows)]
+    dense = [100 * row["test_accuracy"] for row in rows if row["method"] == "dense"]
+    axes = new_row(len(DENSITIES), (11.0, 0.9 + 0.27 * len(names)))
+    for ax, density in zip(axes, DENSITIES, strict=True):
+        for i, name in enumerate(names):
+            mine = [100 * r["test_accuracy"] for r in rows if (r["method"], r["density"]) == (name, density)]
+            colour = SERIES[1] if name in DENSE else SERIES[0]
+            if mine:
+                ax.plot(mine, [i] * len(mine), "s" if name in DENSE else "o", color=colour, markersize=4, alpha=0.6)
+                ax.plot(np.mean(mine), i, "|", color=colour, markersize=14, markeredgewidth=2.5)
+        control = [100 * r["test_accuracy"] for r in rows if (r["method"], r["density"]) == ("static", density)]
+        if control:
+            ax.axvline(float(np.mean(control)), color=GREY, linewidth=0.9, linestyle=(0, (2, 2)))
+        if dense:
+            ax.axvline(float(np.mean(dense)), color=GREY, linewidth=1.2)
+        ax.set_yticks(range(len(names)), names if ax is axes[0] else [""] * len(names))
+        ax.set_ylim(len(names) - 0.5, -0.5)
+        style_axes(ax, x="test accuracy (%)", y="", title=f"{density:.0%} of the synapses", grid=False)
+        ax.grid(axis="x", color="#d9dbdf", linewidth=0.6)
+        ax.set_axisbelow(True)
+    return png(axes[0].figure)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", choices=list(ENTRIES), default=list(ENTRIES))
     parser.add_argument("--out", type=Path, default=Path("runs/methods_on_mnist"))
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--only-report", action="store_true")
+    parser.add_argument("--only-report", action="store_true", help="train nothing, report what is there")
     arguments = parser.parse_args()
     if not arguments.only_report:
         train(arguments.out, arguments.methods, arguments.jobs)
+    found = results(arguments.out)
+    folder = Path(__file__).parent / "results"
+    (folder / "methods_on_mnist.json").write_text(json.dumps(found, indent=1) + "\n")
+    (folder / "methods_on_mnist.png").write_bytes(draw(found["rows"]))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,29 @@ def test_a_point_becomes_the_configuration_of_its_run() -> None:
     assert configs["dense"].network.connections == "dense"
 
 
+def test_a_method_that_prunes_starts_dense_and_ends_at_the_density() -> None:
+    base = {**BASE, "pruning": {"method": "one_shot", "at": 0.25}}
+    plan = SweepPlan.make(
+        base=base,
+        densities=[0.1],
+        methods=["one_shot", "gradual_magnitude", "set", "dense"],
+        vary={"method.zeta": [0.1], "pruning.scope": ["global"]},
+        seeds=1,
+    )
+    configs = {p["method"]: plan.config(p) for p in plan.points()}
+    for name in ("one_shot", "gradual_magnitude"):
+        assert configs[name].network.connections == "dense"
+        assert configs[name].pruning is not None
+        method = configs[name].pruning.build()
+        assert (method.density, method.scope) == (0.1, "global")
+    assert configs["one_shot"].pruning.build().at == 0.25
+    assert configs["gradual_magnitude"].pruning.model_extra == {"density": 0.1, "scope": "global"}
+    assert configs["set"].pruning is None
+    assert (configs["set"].network.connections, configs["set"].network.density) == ("sparse", 0.1)
+    assert configs["set"].method.build().zeta == 0.1
+    assert (configs["dense"].pruning, configs["dense"].method.name) == (None, "static")
+
+
 def test_a_plan_is_read_as_it_was_written(tmp_path: Path, plan: SweepPlan) -> None:
     plan.save(tmp_path / "sweep.json")
     assert SweepPlan.load(tmp_path / "sweep.json").to_json() == plan.to_json()
@@ -57,6 +80,7 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path, plan: SweepPlan) -> No
         ({"vary": {"beta": [0.5]}}, r"'beta' is no key.*section\.key"),
         ({"search": 5, "densities": [0.1]}, "needs a lowest and a highest density"),
         ({"seeds": 0}, "seeds"),
+        ({"methods": ["stds"]}, "'stds' has no density to set"),
     ],
 )
 def test_a_wrong_plan_is_refused_before_anything_runs(change: dict[str, Any], message: str) -> None:

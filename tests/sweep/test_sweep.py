@@ -15,6 +15,7 @@ import pytest
 from neurosparse.cli import app
 from neurosparse.errors import ArtifactError, ValidationError
 from neurosparse.sweep import Sweep, SweepPlan, read_results
+from neurosparse.sweep.costs import OperationsMeter
 from neurosparse.sweep.work import run_sweep, work
 
 from .conftest import BASE
@@ -43,6 +44,49 @@ def test_every_point_has_one_result(finished: Sweep) -> None:
         assert result.synapses == pytest.approx(result.density * (64 * 12 + 12 * 10), abs=1)
         assert result.synaptic_operations > 0
     assert finished.next_job() is None
+
+
+def test_a_run_counts_what_its_training_has_cost(finished: Sweep) -> None:
+    for result in read_results(finished.path):
+        counts = json.loads((finished.path / result.run / "operations.json").read_text())
+        assert result.training_operations == pytest.approx(64 * (counts["1"] + counts["2"]))
+        # the second network has learned for one more epoch, but it has as many synapses and sees the same images
+        assert 0 < counts["1"] < 2 * counts["2"]
+        possible = 64 * 12 + 12 * 10
+        assert result.training_bytes is not None
+        if result.method == "dense":  # weight, gradient and two moments of Adam, and the neurons' few constants
+            assert 16 * possible <= result.training_bytes < 16 * possible + 200
+        else:
+            assert 20 * result.synapses < result.training_bytes < 60 * result.synapses
+
+
+def test_operations_that_a_kill_left_uncounted_are_those_of_the_next_epoch(tmp_path: Path) -> None:
+    (tmp_path / "operations.json").write_text('{"1": 5.0, "3": 7.0}')
+    assert OperationsMeter(tmp_path).total(4, 10) == 10 * (5 + 7 + 7 + 7)
+
+
+def test_a_result_of_before_costs_were_counted_is_still_read(tmp_path: Path, finished: Sweep) -> None:
+    run = tmp_path / "runs" / "0"
+    run.mkdir(parents=True)
+    old = dict(vars(read_results(finished.path)[0]))
+    del old["training_operations"], old["training_bytes"]
+    (run / "result.json").write_text(json.dumps(old))
+    assert read_results(tmp_path)[0].training_bytes is None
+    del old["seconds"]
+    (run / "result.json").write_text(json.dumps(old))
+    with pytest.raises(ArtifactError, match="is no result of a run"):
+        read_results(tmp_path)
+
+
+def test_a_pruned_network_takes_part_at_its_density(tmp_path: Path) -> None:
+    plan = SweepPlan.make(base=BASE, densities=[0.2], methods=["gradual_magnitude"], seeds=1, samples=20)
+    sweep = Sweep(tmp_path / "s", plan)
+    work(sweep)
+    (result,) = read_results(sweep.path)
+    assert result.synapses == round(0.2 * (64 * 12 + 12 * 10))
+    sites = 64 * 12 + 12 * 10
+    assert result.training_bytes is not None
+    assert 17 * sites <= result.training_bytes < 17 * sites + 200  # the dense ones and a mask of a byte per synapse
 
 
 def test_a_run_whose_worker_is_gone_is_given_to_the_next_and_a_held_one_to_nobody(tmp_path: Path) -> None:

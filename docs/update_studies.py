@@ -1,0 +1,214 @@
+"""Regenerate tables, figures and every number in docs/studies from examples/results and benchmarks/results.
+
+    python docs/update_studies.py            rewrites them
+    python docs/update_studies.py --check    fails if a page is not what the results say
+
+In a page, ``<!-- name:begin -->`` ... ``<!-- name:end -->`` holds a table of `TABLES`, and ``<!--=key-->...<!--/-->`` a
+number of `number`: no result is typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurosparse.analysis.tradeoff import Paired, paired_tests
+from neurosparse.benchmarks import suite, tables
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "studies"
+RESULTS = ROOT / "examples" / "results"
+BENCHMARK = ROOT / "benchmarks" / "results" / "bench.json"
+
+Row = dict[str, Any]
+
+
+@functools.cache
+def result(name: str) -> Any:
+    """Return the committed result of a study."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Return mean and standard deviation; a lone value has none."""
+    text = f"{np.mean(values):.{digits}f}"
+    return f"{text} ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else text
+
+
+# ---- methods_on_mnist
+
+
+def of_method(method: str, density: float | None = None) -> list[Row]:
+    """Return the runs of a method, at one density or at all."""
+    return [r for r in result("methods_on_mnist")["rows"] if r["method"] == method and density in (None, r["density"])]
+
+
+def methods_and_densities() -> tuple[list[str], list[float]]:
+    """Return what the table has: its methods as they are in the results, its densities falling."""
+    rows = result("methods_on_mnist")["rows"]
+    return list(dict.fromkeys(r["method"] for r in rows)), sorted({r["density"] for r in rows} - {1.0}, reverse=True)
+
+
+def method_table(cell: str) -> str:
+    """Return method x density of one of `CELLS`; the dense network has one column of its own, density 100 %."""
+    methods, densities = methods_and_densities()
+    rows = []
+    for method in methods:
+        densities_of = [1.0] if method == "dense" else densities
+        held = "yes" if of_method(method)[0]["holds_dense"] else "no"
+        cells = [CELLS[cell](found) if (found := of_method(method, d)) else "" for d in densities_of]
+        rows.append([f"`{method}`", held, *(["", *[""] * (len(densities) - 1)] if method == "dense" else cells)])
+        rows[-1].append(cells[0] if method == "dense" else "")
+    return table(["method", "holds a dense matrix", *(f"{d:.0%}" for d in densities), "100%"], rows)
+
+
+CELLS = {
+    "accuracy": lambda rows: spread([100 * r["test_accuracy"] for r in rows]) + few(rows),
+    "training_operations": lambda rows: f"{mean(rows, 'training_operations') / 1e9:.2f}",
+    "operations": lambda rows: f"{mean(rows, 'synaptic_operations') / 1e3:.1f}",
+    "kib": lambda rows: f"{max(r['training_bytes'] for r in rows) / 1024:.0f}",
+    "seconds": lambda rows: f"{min(r['seconds'] for r in rows):.1f}",
+}
+
+
+def few(rows: Sequence[Row]) -> str:
+    """Return a remark where there are fewer than three seeds."""
+    return "" if len(rows) >= 3 else f" (n = {len(rows)})"
+
+
+def mean(rows: Sequence[Row], key: str) -> float:
+    """Return the mean of a key over runs."""
+    return float(np.mean([r[key] for r in rows]))
+
+
+def options_table() -> str:
+    """Return what was chosen for every method on the validation split."""
+    chosen = result("methods_on_mnist")["chosen"]
+    cells = {name: ", ".join(f"`{key} = {value}`" for key, value in found.items()) for name, found in chosen.items()}
+    return table(["method", "chosen"], [[f"`{name}`", text] for name, text in cells.items()])
+
+
+def paired(first: str, second: str, density: float) -> Paired:
+    """Return the paired test of two methods of the table at a density."""
+    rows = [r for m in (first, second) for r in of_method(m, None if m == "dense" else density)]
+    (test,) = [t for t in paired_tests(rows) if t.density == density]
+    if test.first == first:
+        return test
+    return Paired(first, second, density, test.n, -test.difference, -test.high, -test.low, test.p)
+
+
+# ---- deep_r_ablations
+
+
+def ablation_table() -> str:
+    """Return every variant's accuracy, its paired difference to the reference, and its births."""
+    found = result("deep_r_ablations")
+    rows = []
+    for name, runs in found.items():
+        test = variant(name) if name != "reference" else None
+        change = "" if test is None else f"{100 * test.difference:+.2f}"
+        interval = "" if test is None else f"{100 * test.low:+.2f} to {100 * test.high:+.2f}"
+        births = f"{np.mean([r['births'] / r['synapses'] for r in runs]):.1f}"
+        accuracy = spread([100 * r["test_accuracy"] for r in runs])
+        rows.append([name, accuracy + few(runs), change, interval, births])
+    return table(["", "test accuracy, %", "difference, points", "95 %", "births per synapse"], rows)
+
+
+def variant(name: str) -> Paired:
+    """Return the paired test of a variant against the reference."""
+    found = result("deep_r_ablations")
+    rows = [
+        {**r, "method": m, "density": 0.0, "synaptic_operations": 0.0, "seconds": 0.0}
+        for m in (name, "reference")
+        for r in found[m]
+    ]
+    (test,) = paired_tests(rows)
+    if test.first == name:
+        return test
+    return Paired(name, "reference", 0.0, test.n, -test.difference, -test.high, -test.low, test.p)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    **{f"methods-{cell}": functools.partial(method_table, cell) for cell in CELLS},
+    "methods-options": options_table,
+    "ablations": ablation_table,
+    "memory": lambda: tables.memory_table(suite.load(BENCHMARK)["training_step"]),
+    "speed": lambda: tables.training_table(suite.load(BENCHMARK)["training_step"]),
+    "growth": lambda: tables.growth_table(suite.load(BENCHMARK)["growth"]),
+}
+
+
+def number(key: str) -> str:
+    """Return a number of the running text.
+
+    ``accuracy METHOD DENSITY``, ``difference METHOD METHOD DENSITY`` (points, with its p), ``ratio CELL METHOD METHOD
+    DENSITY`` (how many times as large the first one's is), ``seeds``, ``variant NAME`` (points against the reference).
+    """
+    kind, _, rest = key.partition(" ")
+    words = rest.split(" ")
+    if kind == "accuracy":
+        return f"{100 * mean(of_method(words[0], float(words[1])), 'test_accuracy'):.2f}"
+    if kind == "difference":
+        test = paired(words[0], words[1], float(words[2]))
+        return f"{100 * test.difference:+.2f}" + (f" (p = {test.p:.3f})" if np.isfinite(test.p) else "")
+    if kind == "ratio":
+        column, first, second, density = words
+        one, other = (of_method(m, 1.0 if m == "dense" else float(density)) for m in (first, second))
+        return f"{mean(one, column) / mean(other, column):.2g}"
+    if kind == "variant":
+        return f"{100 * variant(rest).difference:+.2f}"
+    raise SystemExit(f"docs/studies: unknown number {key!r}")
+
+
+def regenerated(text: str, page: str) -> str:
+    """Return the text of a page with its tables and numbers renewed."""
+
+    def block(match: re.Match[str]) -> str:
+        if match[1] not in TABLES:
+            raise SystemExit(f"docs/studies/{page}: unknown table {match[1]!r}")
+        return f"<!-- {match[1]}:begin -->\n{TABLES[match[1]]()}\n<!-- {match[1]}:end -->"
+
+    text = re.sub(r"<!-- (\S+):begin -->\n.*?<!-- \1:end -->", block, text, flags=re.DOTALL)
+    return re.sub(r"<!--=(.+?)-->.*?<!--/-->", lambda m: f"<!--={m[1]}-->{number(m[1])}<!--/-->", text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a page is out of date")
+    check = parser.parse_args().check
+    stale = []
+    for page in sorted(PAGES.glob("*.md")):
+        old = page.read_text(encoding="utf-8")
+        new = regenerated(old, page.name)
+        stale += [page.name] if new != old else []
+        if not check:
+            page.write_text(new, encoding="utf-8")
+        for figure in re.findall(r"\]\(figures/(\w+\.png)\)", new):
+            source, copy = RESULTS / figure, PAGES / "figures" / figure
+            if copy.is_file() and copy.read_bytes() == source.read_bytes():
+                continue
+            stale.append(figure)
+            if not check:
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copy(source, copy)
+    if check and stale:
+        sys.exit(f"docs/studies: out of date: {', '.join(stale)}; run python docs/update_studies.py")
+
+
+if __name__ == "__main__":
+    main()
