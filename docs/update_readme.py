@@ -1,15 +1,18 @@
-"""Regenerate the marked parts of README.md: the demo's table and figure, the support matrix, the examples' results.
+"""Regenerate the marked parts of README.md and of pages here: demo, support matrix, results, benchmarks, gallery.
 
     python docs/update_readme.py            runs the demo and rewrites everything
     python docs/update_readme.py --no-demo  rewrites everything but the demo's table
-    python docs/update_readme.py --check    fails if the matrix or the results are not what the code and files say
+    python docs/update_readme.py --check    fails if a part is not what the code and the committed results say
 
-No number in the README is typed by hand.
+What stands between ``<!-- name:begin -->`` and ``<!-- name:end -->`` is generated; `PAGES` says which page has which
+parts. No number there is typed by hand.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
 import json
 import re
 import shutil
@@ -17,21 +20,32 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import typer
 
 from neurosparse import LI, LIF, CubaLIF, Input, Network, Population, Projection
 from neurosparse.analysis.palette import png
 from neurosparse.backends import BACKENDS, get_backend
 from neurosparse.benchmarks import suite, tables
-from neurosparse.benchmarks.figures import speed_figure
+from neurosparse.benchmarks.figures import growth_figure, speed_figure
+from neurosparse.cli.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
-RESULTS = ROOT / "examples" / "results"
+FIGURES = ROOT / "docs" / "figures"
+EXAMPLES = ROOT / "examples"
+RESULTS = EXAMPLES / "results"
 BENCHMARK = ROOT / "benchmarks" / "results" / "bench.json"
 STUDIES = {"mnist-1.33pc": "MNIST 1.33 %", "mnist-5pc": "MNIST 5 %", "digits": "digits 5 %, 64-256-128-10"}
 CONDITIONS = {"deep_r": "DEEP R", "static": "static random", "dense": "dense"}
+PAGES = {
+    "README.md": ("demo", "support", "results", "speed"),
+    "docs/support.md": ("support",),
+    "docs/gallery.md": ("results", "studies"),
+    "docs/reference/cli.md": ("commands",),
+    "docs/explanation/speed.md": ("speed", "layer", "training", "memory", "simulation", "growth", "targets"),
+}
 
 
 def feature_networks() -> dict[str, Network]:
@@ -69,6 +83,8 @@ def support_matrix() -> str:
     for feature, network in feature_networks().items():
         cells = ["no" if get_backend(name).unsupported(network) else "exact" for name in names]
         lines.append(f"| {feature} | " + " | ".join(cells) + " |")
+    cells = ["exact" if getattr(get_backend(name), "integers", False) else "no" for name in names]
+    lines.append("| Loihi's integers (`QuantizedNetwork`) | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -94,6 +110,69 @@ def results_table() -> str:
     return "\n".join(lines)
 
 
+def benchmark_tables(measured: dict[str, Any]) -> dict[str, str]:
+    """Return the tables of ``benchmarks/results/bench.json`` by marker; of a part that has not been run, a line."""
+    parts = {
+        "layer": ("layer_step", tables.layer_table),
+        "training": ("training_step", tables.training_table),
+        "memory": ("training_step", tables.memory_table),
+        "simulation": ("simulation", tables.simulation_table),
+        "growth": ("growth", tables.growth_table),
+    }
+    found = {"speed": tables.summary(measured), "targets": tables.targets_table(measured)}
+    for name, (part, table) in parts.items():
+        missing = f"*Not measured yet: `neurosparse bench --part {part}`.*"
+        found[name] = table(measured[part]) if part in measured else missing
+    return found
+
+
+def studies() -> dict[str, tuple[str, str]]:
+    """Return the scripts in ``examples`` that have made a figure, by name: what they ask, and their command."""
+    found = {}
+    for script in sorted(EXAMPLES.glob("*.py")):
+        if (RESULTS / f"{script.stem}.png").is_file():
+            text = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+            commands = [line.strip() for line in text.splitlines() if line.strip().startswith("python examples/")]
+            command = re.split(r"  +", commands[0])[0] if commands else f"python examples/{script.name}"
+            found[script.stem] = text.splitlines()[0], command
+    return found
+
+
+def gallery() -> str:
+    """Return every study's figure with the first line of its script and the command that makes it."""
+    shown = [
+        f"![{question}](figures/{name}.png)\n\n*{question}* `{command}`"
+        for name, (question, command) in studies().items()
+    ]
+    return "\n\n".join(["", *shown, ""]) if shown else "*None yet.*"
+
+
+def commands() -> str:
+    """Return every command of the command line with its arguments and options."""
+    lines = []
+    group = typer.main.get_command(app)
+    for name, command in sorted(group.commands.items()):
+        arguments = [p.metavar or p.name.upper() for p in command.params if p.param_type_name == "argument"]
+        words = " ".join(["neurosparse", name, *arguments])
+        # two blanks at the end keep a line of the help a line
+        text = inspect.cleandoc(command.help or "").replace("\n", "  \n")
+        lines += [f"## {name}", "", f"`{words}`", "", text, "", "| option | |", "|---|---|"]
+        for option in (p for p in command.params if p.param_type_name == "option"):
+            names, told = "`, `".join(option.opts), (option.help or "").replace("|", "\\|")
+            lines.append(f"| `{names}` | {told} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def figures(measured: dict[str, Any]) -> dict[Path, bytes]:
+    """Return the figures that pages here show, except the demo's."""
+    made = {FIGURES / f"{name}.png": (RESULTS / f"{name}.png").read_bytes() for name in studies()}
+    made[FIGURES / "speed.png"] = png(speed_figure(measured))
+    if "growth" in measured:
+        made[FIGURES / "growth.png"] = png(growth_figure(measured))
+    return made
+
+
 def demo_table() -> str:
     """Run the demo, keep its figure, and return its table as Markdown."""
     with tempfile.TemporaryDirectory() as folder:
@@ -101,8 +180,8 @@ def demo_table() -> str:
         command = [sys.executable, "-m", "neurosparse.cli", "demo", "--out", str(run), "--json"]
         output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=900).stdout
         summary = json.loads(output.strip().splitlines()[-1])
-        (ROOT / "docs" / "figures").mkdir(exist_ok=True)
-        shutil.copy(run / "figures" / "overview.png", ROOT / "docs" / "figures" / "demo.png")
+        FIGURES.mkdir(exist_ok=True)
+        shutil.copy(run / "figures" / "overview.png", FIGURES / "demo.png")
     synapses = f"{summary['synapses']:,}".replace(",", " ")
     lines = [
         f"{synapses} synapses, density {summary['density']:.4f}; the 360 test images of scikit-learn's digits:",
@@ -122,11 +201,11 @@ def demo_table() -> str:
     return "\n".join(lines)
 
 
-def replaced(text: str, name: str, content: str) -> str:
+def replaced(text: str, page: str, name: str, content: str) -> str:
     """Return `text` with what stands between the markers of `name` replaced."""
     pattern = re.compile(rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)", re.DOTALL)
     if not pattern.search(text):
-        raise SystemExit(f"README.md: the markers of {name!r} are missing")
+        raise SystemExit(f"{page}: the markers of {name!r} are missing")
     return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", text)
 
 
@@ -137,19 +216,30 @@ def main() -> None:
     )
     parser.add_argument("--no-demo", action="store_true", help="keep the demo's table and figure as they are")
     options = parser.parse_args()
-    check = options.check
-    old = README.read_text(encoding="utf-8")
     measured = suite.load(BENCHMARK)
-    contents = {"support": support_matrix(), "results": results_table(), "speed": tables.summary(measured)}
-    new = old
-    for name, content in contents.items():
-        new = replaced(new, name, content)
-    if check:
-        if new != old:
-            raise SystemExit("README.md is out of date: run python docs/update_readme.py")
+    contents = {"support": support_matrix(), "results": results_table(), "studies": gallery(), "commands": commands()}
+    contents |= benchmark_tables(measured)
+    if not options.check and not options.no_demo:
+        contents["demo"] = demo_table()
+    stale = []
+    for page, parts in PAGES.items():
+        path = ROOT / page
+        old = new = path.read_text(encoding="utf-8")
+        for name in parts:
+            if name in contents:
+                new = replaced(new, page, name, contents[name])
+        stale += [page] if new != old else []
+        if not options.check:
+            path.write_text(new, encoding="utf-8")
+    if not options.check:
+        FIGURES.mkdir(exist_ok=True)
+        for path, content in figures(measured).items():
+            path.write_bytes(content)
         return
-    (ROOT / "docs" / "figures" / "speed.png").write_bytes(png(speed_figure(measured)))
-    README.write_text(new if options.no_demo else replaced(new, "demo", demo_table()), encoding="utf-8")
+    # pixels differ between machines, so the figures that are drawn here are not compared
+    stale += [f"docs/figures/{name}.png" for name in studies() if not (FIGURES / f"{name}.png").is_file()]
+    if stale:
+        raise SystemExit(f"{', '.join(stale)}: out of date, run python docs/update_readme.py --no-demo")
 
 
 if __name__ == "__main__":

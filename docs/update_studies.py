@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from neurosparse.analysis.tradeoff import Paired, paired_tests
-from neurosparse.benchmarks import suite, tables
+from neurosparse.benchmarks import suite, tables, training_step
+from neurosparse.benchmarks.rounds import ratio
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "studies"
@@ -143,6 +144,25 @@ def variant(name: str) -> Paired:
     return Paired(name, "reference", 0.0, test.n, -test.difference, -test.high, -test.low, test.p)
 
 
+# ---- benchmarks
+
+
+def benefit(what: str, density: float) -> float:
+    """Return how many times as much a training step of dense snnTorch takes as ours at `density`."""
+    part = suite.load(BENCHMARK)["training_step"]
+    (row,) = [row for row in part["rows"] if row["density"] == density]
+    dense, ours = (row["facts"][name] for name in (training_step.SNNTORCH, training_step.OURS))
+    if what == "time":
+        return ratio(row["times"], training_step.SNNTORCH, training_step.OURS)
+    keys = {
+        "weights": ("weights_bytes", "optimizer_bytes"),
+        "held": ("weights_bytes", "optimizer_bytes", "index_bytes"),
+        "process": ("peak_rss",),
+        "operations": ("synaptic_operations",),
+    }[what]
+    return float(sum(dense[key] for key in keys) / sum(ours[key] for key in keys))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     **{f"methods-{cell}": functools.partial(method_table, cell) for cell in CELLS},
     "methods-options": options_table,
@@ -156,8 +176,9 @@ TABLES: dict[str, Callable[[], str]] = {
 def number(key: str) -> str:
     """Return a number of the running text.
 
-    ``accuracy METHOD DENSITY``, ``difference METHOD METHOD DENSITY`` (points, with its p), ``ratio CELL METHOD METHOD
-    DENSITY`` (how many times as large the first one's is), ``seeds``, ``variant NAME`` (points against the reference).
+    ``accuracy METHOD DENSITY``; ``difference METHOD METHOD DENSITY`` (points, with its p); ``ratio KEY METHOD METHOD
+    DENSITY`` (how many times as large the first one's is); ``variant NAME`` (points against the reference); ``benefit
+    WHAT DENSITY`` (how many times as much dense training takes); ``large peak_rss`` (megabytes of the large layer).
     """
     kind, _, rest = key.partition(" ")
     words = rest.split(" ")
@@ -170,6 +191,10 @@ def number(key: str) -> str:
         column, first, second, density = words
         one, other = (of_method(m, 1.0 if m == "dense" else float(density)) for m in (first, second))
         return f"{mean(one, column) / mean(other, column):.2g}"
+    if kind == "benefit":
+        return f"{benefit(words[0], float(words[1])):.3g}"
+    if kind == "large":
+        return f"{suite.load(BENCHMARK)['large_layer']['facts'][rest] / 1e6:.0f} MB"
     if kind == "variant":
         return f"{100 * variant(rest).difference:+.2f}"
     raise SystemExit(f"docs/studies: unknown number {key!r}")
