@@ -77,7 +77,10 @@ class MethodConfig(BaseModel):
 
 
 class TrainingConfig(_Section):
-    """``[training]``: the optimizer and its schedule. `schedule` acts per step over the whole run."""
+    """``[training]``: the optimizer and its schedule. `schedule` acts per step over the whole run.
+
+    `tbptt_steps` and `checkpoint_steps`: see `SparseSNN`.
+    """
 
     epochs: Annotated[int, Field(ge=1)] = 20
     batch_size: Annotated[int, Field(ge=1)] = 128
@@ -88,6 +91,8 @@ class TrainingConfig(_Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     samples: Annotated[int, Field(ge=1)] | None = None
     engine: Literal["auto", "fused", "snntorch"] = "auto"
+    tbptt_steps: Annotated[int, Field(ge=1)] | None = None
+    checkpoint_steps: Annotated[int, Field(ge=1)] | None = None
 
 
 class RunConfig(_Section):
