@@ -154,8 +154,8 @@ def commands() -> str:
     for name, command in sorted(group.commands.items()):
         arguments = [p.metavar or p.name.upper() for p in command.params if p.param_type_name == "argument"]
         words = " ".join(["neurosparse", name, *arguments])
-        # two blanks at the end keep a line of the help a line
-        text = inspect.cleandoc(command.help or "").replace("\n", "  \n")
+        # "format: what it is" is a list, a line each; Markdown would join the lines
+        text = re.sub(r"\n(?=\w+: )", "  \n", inspect.cleandoc(command.help or ""))
         lines += [f"## {name}", "", f"`{words}`", "", text, "", "| option | |", "|---|---|"]
         for option in (p for p in command.params if p.param_type_name == "option"):
             names, told = "`, `".join(option.opts), (option.help or "").replace("|", "\\|")

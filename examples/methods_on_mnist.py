@@ -48,7 +48,9 @@ SPARSE = {
     "static": Entry(choices={"training.learning_rate": [1e-2, 2e-2, 3e-2]}),
     "deep_r": Entry(choices={"method.alpha": ALPHAS, "method.optimizer_state": _STATES}),
     "rigl": Entry({"every": EVERY}, {"method.fraction": [0.1, 0.3, 0.5]}),
-    "set": Entry({"every": EVERY}, {"method.zeta": [0.05, 0.15, 0.3]}),
+    "set": Entry(
+        choices={"method.every": [EVERY, "epoch"], "method.zeta": [0.05, 0.3], "method.birth_std": [0.0, 0.1]}
+    ),
     "dsr": Entry({"every": EVERY}, {"method.fraction": [0.02, 0.05, 0.1]}),
     "deep_r_global": Entry({"optimizer_state": "layer_mean"}, {"method.alpha": ALPHAS}),
     "deep_r_rigl": Entry({"every": EVERY}, {"method.alpha": ALPHAS}),

@@ -62,12 +62,12 @@ def load_dataset(name: str, root: str | os.PathLike[str] | None = None, **option
 class Split:
     """Some labelled samples.
 
+    Raises `ValidationError` for other types, other lengths and no samples at all.
+
     Parameters
     ----------
     images : uint8 (n, *shape). The 8-bit payload 0..255 of each pixel; it stands for payload / 256 (never / 255).
     labels : int64 (n,), class index
-
-    Raises `ValidationError` for other types, other lengths and no samples at all.
     """
 
     images: NDArray[np.uint8]
@@ -119,7 +119,8 @@ class Split:
 class Dataset:
     """Labelled images in three disjoint splits.
 
-    Fit on `train`, choose everything on `validation`, and read `test` once per reported number.
+    Fit on `train`, choose everything on `validation`, and read `test` once per reported number. Raises
+    `ValidationError` where splits, shape and labels disagree.
 
     Parameters
     ----------
@@ -127,8 +128,6 @@ class Dataset:
     train, validation, test : samples of one shape
     n_classes : labels are 0..n_classes - 1
     shape : shape of one sample, for instance (28, 28)
-
-    Raises `ValidationError` where splits, shape and labels disagree.
     """
 
     name: str

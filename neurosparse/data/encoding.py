@@ -100,6 +100,8 @@ class DeterministicRate:
     ----------
     max_rate : spikes per step of a payload of 256, in (0, 1], rounded to a multiple of 1/256
 
+    Examples
+    --------
     >>> DeterministicRate().encode(np.array([[64]], dtype=np.uint8), 8).ravel().astype(int).tolist()
     [0, 1, 0, 0, 0, 1, 0, 0]
     """
@@ -137,6 +139,8 @@ class PoissonRate:
     ----------
     max_rate : spikes per step of a payload of 256, in (0, 1], rounded to a multiple of 1/256
 
+    Examples
+    --------
     >>> from neurosparse.core.rng import stream
     >>> spikes = PoissonRate().encode(np.full((1, 5000), 64, dtype=np.uint8), 4, generator=stream(0, "encoding"))
     >>> round(float(spikes.mean()), 2)
@@ -179,6 +183,8 @@ class Latency:
     ----------
     threshold : smallest payload that spikes, 1..255
 
+    Examples
+    --------
     >>> Latency().encode(np.array([[255, 128, 1, 0]], dtype=np.uint8), 3)[:, 0].astype(int).tolist()
     [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
     """

@@ -144,6 +144,8 @@ class ChipSpec(_Section):
 
     Load one that travels with the package, or your own file (``hardware/README.md`` says how to write one).
 
+    Examples
+    --------
     >>> chip = ChipSpec.load("loihi1")
     >>> chip.title, chip.core.neurons.value
     ('Intel Loihi 1', 1024)

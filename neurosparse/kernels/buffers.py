@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import threading
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +29,12 @@ _idle: list[mmap.mmap] = []  # oldest first
 
 class _Lease(np.ndarray):
     """The whole block as bytes; every array made from it keeps it alive, and its end returns the block to the pool."""
+
+    block: mmap.mmap | None = None  # views of a lease, which numpy makes of the same type, have none
+
+    def __del__(self) -> None:
+        if self.block is not None:
+            _give_back(self.block)
 
 
 def borrow(shape: Sequence[int], dtype: DTypeLike) -> NDArray:
@@ -56,7 +61,7 @@ def borrow(shape: Sequence[int], dtype: DTypeLike) -> NDArray:
         return raw[start : start + size].view(kind).reshape(shape)
     block = _take(size)
     lease: Any = np.frombuffer(block, np.uint8).view(_Lease)
-    weakref.finalize(lease, _give_back, block).atexit = False
+    lease.block = block
     # The explicit buffer keeps numpy from collapsing the chain of bases past the lease.
     return np.frombuffer(memoryview(lease), kind, count).reshape(shape)
 

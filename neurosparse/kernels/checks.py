@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from neurosparse.errors import ValidationError
+from neurosparse.kernels.jit import jit
 
 INT32_MAX = int(np.iinfo(np.int32).max)
 FLOATS = (np.float32, np.float64)
@@ -42,6 +43,19 @@ def check_array(
         Naming the argument, what it is and what it should be.
     """
     wanted = dtype if isinstance(dtype, tuple) else (dtype,)
+    # A layer step makes some fifty of these checks: what passes is recognised before anything is put into words.
+    if (
+        isinstance(array, np.ndarray)
+        and array.dtype in wanted
+        and array.flags.c_contiguous
+        and len(array.shape) == len(shape)
+        and (array.flags.writeable or not writable)
+    ):
+        for actual, extent in zip(array.shape, shape, strict=True):
+            if extent is not None and extent != actual:
+                break
+        else:
+            return
     if not isinstance(array, np.ndarray) or not any(array.dtype == d for d in wanted):
         names = " or ".join(np.dtype(d).name for d in wanted)
         if not isinstance(array, np.ndarray):
@@ -69,9 +83,15 @@ def check_size(owner: str, field: str, value: object, *, minimum: int = 0, maxim
 
 
 def check_csr(
-    owner: str, indptr: NDArray[np.int32], indices: NDArray[np.int32], *, n_target: int | None = None
+    owner: str,
+    indptr: NDArray[np.int32],
+    indices: NDArray[np.int32],
+    *,
+    n_target: int | None = None,
+    n_source: int | None = None,
+    field: str = "indices",
 ) -> None:
-    """Check shapes, types and pointers of a CSR index (not the range of its columns: that takes a pass over them).
+    """Check shapes, types and pointers of a CSR index, and with `n_source` the range of its columns.
 
     Raises
     ------
@@ -79,11 +99,37 @@ def check_csr(
         Naming the part that is wrong.
     """
     check_array(owner, "indptr", indptr, np.int32, (None if n_target is None else n_target + 1,))
-    check_array(owner, "indices", indices, np.int32, (None,))
+    check_array(owner, field, indices, np.int32, (None,))
     if indptr.size == 0 or indptr[0] != 0 or indptr[-1] != indices.size:
         raise ValidationError(
             f"{owner}.indptr: runs from {indptr[:1].tolist()} to {indptr[-1:].tolist()}, would have to start "
             f"at 0 and end at the number of synapses, {indices.size}"
         )
-    if np.any(np.diff(indptr) < 0):
+    if _decreases(indptr):
         raise ValidationError(f"{owner}.indptr: decreases at row {int(np.argmax(np.diff(indptr) < 0))}, may only grow")
+    if n_source is not None:
+        check_indices(owner, field, indices, n_source)
+
+
+def check_indices(owner: str, field: str, indices: NDArray[np.int32], n: int) -> None:
+    """Refuse an int32 `indices` (K,) with an entry outside [0, n)."""
+    if indices.size and _outside(indices, n):
+        raise ValidationError(
+            f"{owner}.{field}: run from {int(indices.min())} to {int(indices.max())}, would have to be in [0, {n})"
+        )
+
+
+@jit
+def _decreases(pointers):
+    decreases = False
+    for i in range(1, pointers.size):
+        decreases |= pointers[i] < pointers[i - 1]
+    return decreases
+
+
+@jit
+def _outside(indices, n):
+    low, high = np.int32(0), np.int32(0)
+    for k in range(indices.size):
+        low, high = min(low, indices[k]), max(high, indices[k])
+    return low < 0 or high >= n

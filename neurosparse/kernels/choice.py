@@ -1,8 +1,8 @@
 """Which way to compute a layer's linear part: masked additions, event lists, or a dense matrix product.
 
-Per synapse and word of 16 lanes a masked addition costs about a cycle whatever the activity; a visit to an event a
-bit more, but only words with a spike are visited; a dense product costs half a cycle for every *possible* synapse. So
-event lists win at low activity, BLAS at high density, and masked additions between. Where exactly is a property of
+Per synapse and word of 16 lanes a masked addition costs about a cycle whatever the activity; a visit to an event, which
+is one spike, about as much; a dense product costs half a cycle for every *possible* synapse. So event lists win at low
+activity, BLAS at high density, and masked additions between. Where exactly is a property of
 the machine: `Costs` holds the nanoseconds, with values measured on one machine as defaults and
 `neurosparse.nn.engine_costs` to measure them.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
-from neurosparse.kernels.events import busy_fraction
+from neurosparse.kernels.events import spikes_per_word
 from neurosparse.kernels.vectors import LANES
 
 __all__ = ["Costs", "Plan", "plan"]
@@ -29,7 +29,7 @@ class Costs:
     Attributes
     ----------
     word_add, event_add : float
-        Forward: per synapse and word, and per synapse and word that holds a spike.
+        Forward: per synapse and word, and per synapse and spike.
     word_dot, event_dot : float
         Gradient of the values, likewise.
     row_add, row_dot : float
@@ -45,15 +45,15 @@ class Costs:
     """
 
     word_add: float = 0.13
-    event_add: float = 0.34
-    word_dot: float = 0.19
-    event_dot: float = 0.33
+    event_add: float = 0.19
+    word_dot: float = 0.17
+    event_dot: float = 0.18
     row_add: float = 0.45
     row_dot: float = 0.62
     transposed_add: float = 0.30
     dense: float = 0.09
     stream: float = 4.4
-    listing: float = 2.5
+    listing: float = 1.0
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -65,7 +65,7 @@ class Costs:
 
 
 class Plan(NamedTuple):
-    """How to run a layer: as a dense product, and else whether each direction visits events or all words."""
+    """How to run a layer: as a dense product, and else whether each direction visits the spikes or all words."""
 
     dense: bool
     forward_events: bool
@@ -101,16 +101,16 @@ def plan(
     spikes = rows.dtype == np.uint16
     vectors = rows.shape[1] if spikes else rows.shape[1] // LANES
     work = float(n_synapses) * vectors
-    busy = busy_fraction(rows) if spikes else 1.0
+    spikes_each = spikes_per_word(rows) if spikes else LANES
     listing = n_source * vectors * costs.listing
     forward = work * (costs.word_add if spikes else costs.row_add)
     backward = work * (costs.word_dot if spikes else costs.row_dot) * values_gradient
-    forward_events = spikes and work * busy * costs.event_add + listing < forward
-    backward_events = spikes and values_gradient and work * busy * costs.event_dot + listing < backward
+    forward_events = spikes and work * spikes_each * costs.event_add + listing < forward
+    backward_events = spikes and values_gradient and work * spikes_each * costs.event_dot + listing < backward
     if forward_events:
-        forward = work * busy * costs.event_add + listing
+        forward = work * spikes_each * costs.event_add + listing
     if backward_events:
-        backward = work * busy * costs.event_dot + listing
+        backward = work * spikes_each * costs.event_dot + listing
     sparse = forward + backward + work * costs.transposed_add * input_gradient
     products = 1 + values_gradient + input_gradient
     # The dense way also writes the spikes and the currents out as floats, and fills and reads the dense matrix.

@@ -13,12 +13,9 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from neurosparse.kernels import simd
+from neurosparse.kernels import simd, simd_events
 from neurosparse.kernels.jit import jit
-from neurosparse.kernels.membrane import (
-    filter_row,
-    integrate_row,
-)
+from neurosparse.kernels.membrane import filter_row, integrate_row
 from neurosparse.kernels.vectors import LANES, load, store
 
 TILE = 64  # lanes of a tile of current gradients: n x 256 bytes, which for thousands of neurons stays in the L2 cache
@@ -104,7 +101,7 @@ def forward_sparse(indptr, indices, values, bias, rows, unit, events, starts, us
     n_lanes = shape.n_steps * padded
     n_chunks = (shape.n_steps + shape.chunk_steps - 1) // shape.chunk_steps
     for part in prange(n_parts):
-        current = aligned(shape.chunk_steps * padded, values)
+        current = aligned(shape.chunk_steps * padded + LANES, values)  # beyond the chunk: what lists are filled up with
         v_now, c_now = aligned(padded, values), aligned(padded, values)
         for j in range(part * n // n_parts, (part + 1) * n // n_parts):
             _begin(v_now, state.start_v, j)
@@ -117,7 +114,7 @@ def forward_sparse(indptr, indices, values, bias, rows, unit, events, starts, us
                     current[: steps * padded] = bias[j]
                     for k in range(first, last):
                         e = indices[k] * n_chunks + chunk
-                        simd.scatter_events(current, 0, values[k], events, starts[e], starts[e + 1])
+                        simd_events.scatter_events(current, values[k], events, starts[e], starts[e + 1])
                 else:
                     simd.accumulate(
                         current, 0, bias[j], values, indices, first, last, rows, t * padded // unit, n_lanes // unit,

@@ -12,19 +12,20 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from neurosparse.kernels import simd
+from neurosparse.kernels import simd, simd_events
 from neurosparse.kernels.compiled import TILE, aligned
 from neurosparse.kernels.jit import jit
 from neurosparse.kernels.membrane import (
     SUBTRACT_NOW,
     add_products,
+    all_zero,
     differentiate_row,
     filter_row_backward,
     parameter_row,
     row_total,
     slope_row,
 )
-from neurosparse.kernels.vectors import LANES, load, store
+from neurosparse.kernels.vectors import LANES, load, splat, store
 
 
 class Gradients(NamedTuple):
@@ -33,7 +34,9 @@ class Gradients(NamedTuple):
     `values` (K,) and the per-neuron ones are added to. `tiles` (n_tiles, n, TILE) and `rows` (n, n_lanes), or (n,
     padded) summed over time, hold the gradients of the currents. `carry_v` and `carry_c` (n, padded) are the
     gradients of the membrane sum and the synaptic current one step after the last, and on return of the first: chunks
-    of time chain. With size 0 they start from zero and are not returned.
+    of time chain. With size 0 they start from zero and are not returned. `active` (n,) says which neurons have any
+    gradient at all: one from which no path leads to the loss has none, and everything about it is skipped; one whose
+    voltages all lie outside the compact support of its surrogate has none to hand on. It is False to begin with.
     """
 
     values: NDArray
@@ -45,6 +48,7 @@ class Gradients(NamedTuple):
     rows: NDArray
     carry_v: NDArray
     carry_c: NDArray
+    active: NDArray
 
 
 @jit
@@ -113,6 +117,35 @@ def _keep_gradient(j, t, steps, out, shape, gradients):
                 store(row, lane + i, load(out, i))
 
 
+@jit
+def _nothing_to_do(j, n_lanes, g_spikes, g_voltages, gradients):
+    """Whether all incoming gradients of neuron j are zero: then all its outgoing ones are."""
+    if g_spikes.size and not all_zero(g_spikes, j * n_lanes, n_lanes):
+        return False
+    if g_voltages.size and not all_zero(g_voltages, j * n_lanes, n_lanes):
+        return False
+    padded = gradients.carry_v.shape[1]
+    if gradients.carry_v.size:
+        return all_zero(gradients.carry_v[j], 0, padded) and all_zero(gradients.carry_c[j], 0, padded)
+    return True
+
+
+@jit
+def _keep_zero(j, gradients):
+    """Store the current gradients of a neuron that has none."""
+    zero = splat(gradients.values.dtype.type(0))
+    if gradients.tiles.size:
+        tiles = gradients.tiles.reshape(-1)
+        n_tiles, n = gradients.tiles.shape[:2]
+        for tile in range(n_tiles):
+            for i in range(0, TILE, LANES):
+                store(tiles, (tile * n + j) * TILE + i, zero)
+    if gradients.rows.size:
+        row = gradients.rows[j]
+        for i in range(0, row.size, LANES):
+            store(row, i, zero)
+
+
 @jit(parallel=True)
 def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, g_voltages, surrogate, steepness, cells,
              shape, state, gradients, n_parts):  # fmt: skip
@@ -125,15 +158,20 @@ def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, 
     n_chunks = (shape.n_steps + shape.chunk_steps - 1) // shape.chunk_steps
     capacity = shape.chunk_steps * padded
     chained = gradients.carry_v.size > 0
-    g_values = gradients.values  # through the tuple, the parallel loop would add to a copy
+    g_values, active = gradients.values, gradients.active  # through the tuple, the parallel loop would change copies
     for part in prange(n_parts):
-        out, slope, none = aligned(capacity, state.v), aligned(capacity, state.v), aligned(capacity, state.v)
+        out, slope = aligned(capacity + LANES, state.v), aligned(capacity, state.v)
+        out[capacity:] = 0  # what lists of events are filled up with
+        none = aligned(capacity, state.v)
         none[:] = 0
         sums = aligned(2 * padded, state.v)
         rest = np.zeros(padded, state.v.dtype)
         carry_v = gradients.carry_v if chained else np.empty((1, padded), state.v.dtype)
         carry_c = gradients.carry_c if chained else np.empty((1, padded), state.v.dtype)
         for j in range(part * n // n_parts, (part + 1) * n // n_parts):
+            if _nothing_to_do(j, n_lanes, g_spikes, g_voltages, gradients):
+                _keep_zero(j, gradients)
+                continue
             place = j if chained else 0
             if not chained:
                 carry_v[:] = 0
@@ -148,13 +186,16 @@ def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, 
                     shape, state, out, slope, sums, rest, carry_v[place], carry_c[place], gradients,
                 )  # fmt: skip
                 _keep_gradient(j, t, steps, out, shape, gradients)
+                if all_zero(out, 0, steps * padded):  # as for voltages outside a surrogate's compact support
+                    continue
+                active[j] = True
                 if g_values.size:
                     vectors = steps * padded // LANES
                     for k in range(indptr[j], indptr[j + 1]):
                         i = np.intp(indices[k])
                         if use_events:
                             e = i * n_chunks + chunk
-                            g = simd.dot_events(out, 0, events, starts[e], starts[e + 1])
+                            g = simd_events.dot_events(out, events, starts[e], starts[e + 1])
                         else:
                             g = simd.dot(out, 0, rows, (i * n_lanes + t * padded) // unit, vectors)
                         g_values[k] += g

@@ -32,7 +32,7 @@ class Sparse:
     """The linear part of a layer: CSR index and values (n_target, n_source), and the source's activity as rows.
 
     `rows` are spike words (n_source, n_words) uint16 or floats (n_source, n_lanes). With ``method="events"`` the
-    kernels visit only words that hold a spike; it needs spike words.
+    kernels visit spike after spike and not all words; it needs spike words.
     """
 
     indptr: NDArray[np.int32]
@@ -63,7 +63,9 @@ class Adjoint:
     """What a backward pass returns; None where it was not asked for.
 
     `values` (K,), `bias`, `alpha`, `beta`, `threshold` (n,), `current`: gradients of the currents in tiles
-    (n_tiles, n, TILE), rows (n, n_lanes), or summed over time (n, padded).
+    (n_tiles, n, TILE), rows (n, n_lanes), or summed over time (n, padded). `active` (n,) bool is False for neurons
+    whose currents have no gradient: nothing of theirs reaches the loss, or no voltage lies in the support of a compact
+    surrogate. None where nobody looked.
     """
 
     values: NDArray | None
@@ -72,6 +74,7 @@ class Adjoint:
     beta: NDArray | None
     threshold: NDArray | None
     current: Any
+    active: NDArray[np.bool_] | None = None
 
 
 def make_cells(mode: int, alpha: NDArray | None, beta: NDArray, threshold: NDArray) -> Cells:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numba import get_num_threads
 from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
@@ -15,7 +14,7 @@ from neurosparse.kernels.checks import check_array
 from neurosparse.kernels.compiled import TILE, Shape, State
 from neurosparse.kernels.compiled_backward import Gradients
 from neurosparse.kernels.events import list_events
-from neurosparse.kernels.jit import run
+from neurosparse.kernels.jit import parts, run
 from neurosparse.kernels.lanes import Lanes
 from neurosparse.kernels.layer_parts import (
     DEFAULT,
@@ -85,7 +84,7 @@ def forward(
         run(
             compiled.forward_sparse, state.v.size + linear.indices.size * lanes.n_words,
             linear.indptr, linear.indices, linear.values, bias, linear.rows.reshape(-1), unit, events, starts,
-            linear.method == "events", cells, shape, state, _parts(n),
+            linear.method == "events", cells, shape, state, parts(n),
         )  # fmt: skip
     return state
 
@@ -111,7 +110,7 @@ def forward_neurons(
     n, constant = check_current(owner, current, cells, lanes)
     state = new_state(owner, n, cells, lanes, current.dtype, keep, start)
     if state.v.size:
-        run(compiled.forward_given, state.v.size, current, constant, cells, _shape(lanes), state, _parts(n))
+        run(compiled.forward_given, state.v.size, current, constant, cells, _shape(lanes), state, parts(n))
     return state
 
 
@@ -191,22 +190,25 @@ def backward(
     if carry is not None:
         for name, array in (("carry[0]", carry_v), ("carry[1]", carry_c)):
             check_array(owner, name, array, dtype, (n, lanes.padded), writable=True)
+    active = np.zeros(n, np.bool_)
     if state.v.size:
-        gradients = Gradients(values=values, **per_neuron, tiles=tiles, rows=rows, carry_v=carry_v, carry_c=carry_c)
+        bias, alpha, beta, threshold = per_neuron.values()
+        gradients = Gradients(values, bias, alpha, beta, threshold, tiles, rows, carry_v, carry_c, active)
         run(
             compiled_backward.backward, 4 * state.v.size + values.size * lanes.n_words,
             linear.indptr, linear.indices, linear.rows.reshape(-1), unit, events, starts, linear.method == "events",
             spikes.reshape(-1), voltages.reshape(-1), surrogate, dtype.type(steepness), cells, shape, state, gradients,
-            _parts(n),
+            parts(n),
         )  # fmt: skip
     return Adjoint(
         values=values if linear.indptr.size else None,
         **{name: per_neuron[name] if want else None for name, want in wanted.items()},
         current=None if current is None else tiles if current == "tiles" else rows,
+        active=active,
     )
 
 
-_NO_EVENTS = (np.zeros(0, np.uint32), np.zeros(0, np.int64))
+_NO_EVENTS = (np.zeros(0, np.uint16), np.zeros(0, np.int64))
 
 
 def _no_linear(dtype: np.dtype) -> Sparse:
@@ -226,17 +228,12 @@ def _room_for_current(current: str | None, n: int, lanes: Lanes, dtype: np.dtype
     return tiles, rows
 
 
-def _parts(n: int) -> int:
-    """Parts to cut the neurons into: several a thread, because fan-ins and other processes are uneven."""
-    return max(1, min(n, 4 * get_num_threads()))
-
-
 def _shape(lanes: Lanes) -> Shape:
     chunk = max(1, min(lanes.n_steps, _CHUNK_LANES // max(1, lanes.padded)))
     return Shape(lanes.n_steps, lanes.n_samples, lanes.padded, chunk)
 
 
-def _events(owner: str, linear: Sparse, shape: Shape) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def _events(owner: str, linear: Sparse, shape: Shape) -> tuple[NDArray, NDArray[np.int64]]:
     if linear.method == "words":
         return _NO_EVENTS
     if linear.method != "events" or linear.rows.dtype != np.uint16:

@@ -24,7 +24,7 @@ import math
 import numpy as np
 
 from neurosparse.kernels.jit import jit
-from neurosparse.kernels.vectors import LANES, absolute, load, mask_word, splat, store, total, where
+from neurosparse.kernels.vectors import LANES, absolute, load, mask_word, splat, store, total, where, zeros
 
 NONE, SUBTRACT, ZERO, ZERO_DISCARD, SUBTRACT_NOW, ZERO_NOW = range(6)
 NO_GRADIENT, ATAN, FAST_SIGMOID, SIGMOID, TRIANGULAR, BOXCAR = range(6)
@@ -118,10 +118,10 @@ def slope_row(kind, steepness, v, v_start, threshold, out, n):
             e = np.exp(-abs(steepness * (v[v_start + i] - threshold)))
             out[i] = steepness * e / ((v.dtype.type(1) + e) * (v.dtype.type(1) + e))
     elif kind == TRIANGULAR:
-        width = splat(steepness)
+        height = splat(v.dtype.type(1) / steepness)
         for i in range(0, n, LANES):
-            y = one - absolute(load(v, v_start + i) - level) / width
-            store(out, i, where(y > zero, y, zero) / width)
+            y = one - absolute(load(v, v_start + i) - level) * height
+            store(out, i, where(y > zero, y, zero) * height)
     elif kind == BOXCAR:
         width, height = splat(steepness), splat(v.dtype.type(1) / (steepness + steepness))
         for i in range(0, n, LANES):
@@ -219,3 +219,12 @@ def row_total(row, n):
     for i in range(0, n, LANES):
         sums = sums + load(row, i)
     return total(sums)
+
+
+@jit
+def all_zero(row, start, n):
+    """Whether `n` elements from `start`, a multiple of 16, are zero; NaN is not."""
+    i = start
+    while i < start + n and mask_word(zeros(load(row, i))) == 0xFFFF:
+        i += LANES
+    return i >= start + n

@@ -7,15 +7,15 @@ layer's input gradient, which needs the transposed index and all current gradien
 from __future__ import annotations
 
 import numpy as np
-from numba import get_num_threads, prange
+from numba import prange
 from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
 from neurosparse.kernels import simd
 from neurosparse.kernels.buffers import borrow
-from neurosparse.kernels.checks import FLOATS, check_array, check_csr
+from neurosparse.kernels.checks import FLOATS, check_array, check_csr, check_indices
 from neurosparse.kernels.compiled import TILE
-from neurosparse.kernels.jit import jit, run
+from neurosparse.kernels.jit import jit, parts, run
 from neurosparse.kernels.lanes import Lanes, scatter_block
 from neurosparse.kernels.vectors import LANES
 
@@ -69,7 +69,7 @@ def product(
             unit,
             bias,
             out,
-            4 * get_num_threads(),
+            parts(n_target),
         )
     return out
 
@@ -131,7 +131,7 @@ def value_gradient(
             g,
             shift,
             values,
-            4 * get_num_threads(),
+            parts(n_target),
         )
     return values
 
@@ -157,6 +157,7 @@ def input_gradient(
     lanes: Lanes,
     *,
     steps_layout: bool,
+    active: NDArray[np.bool_] | None = None,
 ) -> NDArray:
     """Return the gradient of a layer's input, ``W^T g``.
 
@@ -170,10 +171,12 @@ def input_gradient(
     steps_layout : bool
         True for a result of shape (time, batch, n_source), False for rows (n_source, n_lanes) whose padding is zero
         where that of `g` is.
+    active : (n_target,) bool, optional
+        Which targets have a gradient that is not zero; the synapses of the others are left out.
     """
     owner = "input_gradient"
     check_array(owner, "values", values, FLOATS, (None,))
-    check_csr(owner, indptr, targets)
+    check_csr(owner, indptr, targets, field="targets")
     check_array(owner, "slots", slots, np.int32, (targets.size,))
     check_array(owner, "values", values, values.dtype, (targets.size,))
     n_source = indptr.size - 1
@@ -185,34 +188,49 @@ def input_gradient(
         n_target, tile_stride, row_stride = g.shape[0], TILE, lanes.n_lanes
     check_indices(owner, "targets", targets, n_target)
     check_indices(owner, "slots", slots, values.size)
+    if active is not None:
+        check_array(owner, "active", active, np.bool_, (n_target,))
+    pointers, rows, weights = _outgoing(
+        indptr, targets, slots, values, np.ones(0, np.bool_) if active is None else active
+    )
     shape = (lanes.n_steps, lanes.n_samples, n_source) if steps_layout else (n_source, lanes.n_lanes)
     out = borrow(shape, values.dtype)
     if out.size:
         run(
-            _input_gradient, out.size + values.size * lanes.n_words,
-            indptr, targets, slots, values, g.reshape(-1), tile_stride, row_stride, lanes.n_samples, lanes.padded,
-            lanes.n_lanes, out.reshape(-1), steps_layout, max(1, min(n_source // LANES, 2 * get_num_threads())),
+            _input_gradient, out.size + weights.size * lanes.n_words,
+            pointers, rows, weights, g.reshape(-1), tile_stride, row_stride, lanes.n_samples, lanes.padded,
+            lanes.n_lanes, out.reshape(-1), steps_layout, parts(n_source // LANES),
         )  # fmt: skip
     return out
 
 
+@jit
+def _outgoing(indptr, targets, slots, values, active):
+    """Pointers, targets and weights of the synapses of each source, those to inactive targets left out."""
+    pointers, rows, weights = np.zeros_like(indptr), np.empty_like(targets), np.empty(slots.size, values.dtype)
+    count = 0
+    for j in range(indptr.size - 1):
+        for k in range(indptr[j], indptr[j + 1]):
+            rows[count], weights[count] = targets[k], values[slots[k]]
+            count += active[targets[k]] if active.size else True
+        pointers[j + 1] = count
+    return pointers, rows[:count], weights[:count]
+
+
 @jit(parallel=True)
 def _input_gradient(
-    indptr, targets, slots, values, g, tile_stride, row_stride, n_samples, padded, n_lanes, out, steps_layout, n_parts
+    indptr, targets, weights, g, tile_stride, row_stride, n_samples, padded, n_lanes, out, steps_layout, n_parts
 ):
     n = indptr.size - 1
-    weights = np.empty(values.size, values.dtype)
-    for k in prange(values.size):
-        weights[k] = values[slots[k]]
     n_tiles = (n_lanes + TILE - 1) // TILE
     n_blocks = (n + LANES - 1) // LANES
-    zero = values.dtype.type(0)
+    zero = weights.dtype.type(0)
     # A thread's tasks are neighbours: mostly one tile after the other, so the tile of g it reads stays in its L2 cache.
     for task in prange(n_tiles * n_parts):
         tile, part = task // n_parts, task % n_parts
         lane = tile * TILE
         vectors = min(TILE, n_lanes - lane) // LANES
-        raw = np.empty(LANES * TILE + 64, values.dtype)
+        raw = np.empty(LANES * TILE + 64, weights.dtype)
         local = raw[simd.aligned_start(raw) :]
         for block in range(part * n_blocks // n_parts, (part + 1) * n_blocks // n_parts):
             begin = block * LANES
@@ -237,19 +255,11 @@ def check_operands(
 ) -> tuple[int, int, int]:
     """Check a CSR matrix against the rows it is applied to; return n_target, n_lanes and lanes per element of a row."""
     check_array(owner, "values", values, FLOATS, (None,))
-    check_csr(owner, indptr, indices)
     check_array(owner, "values", values, values.dtype, (indices.size,))
     check_array(owner, "rows", rows, (np.uint16, values.dtype), (None, None))
     unit = LANES if rows.dtype == np.uint16 else 1
     n_lanes = rows.shape[1] * unit
     if n_lanes % LANES:
         raise ValidationError(f"{owner}.rows: has {n_lanes} lanes a row, would have to be a multiple of {LANES}")
-    check_indices(owner, "indices", indices, rows.shape[0])
+    check_csr(owner, indptr, indices, n_source=rows.shape[0])
     return indptr.size - 1, n_lanes, unit
-
-
-def check_indices(owner: str, field: str, indices: NDArray[np.int32], n: int) -> None:
-    if indices.size:
-        low, high = int(indices.min()), int(indices.max())
-        if low < 0 or high >= n:
-            raise ValidationError(f"{owner}.{field}: run from {low} to {high}, would have to be in [0, {n})")

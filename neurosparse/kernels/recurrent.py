@@ -32,7 +32,6 @@ from neurosparse.kernels.membrane import (
     row_total,
     slope_row,
 )
-from neurosparse.kernels.products import check_indices
 from neurosparse.kernels.vectors import LANES, load, store
 
 __all__ = ["Recurrence", "backward_recurrent", "forward_recurrent"]
@@ -55,16 +54,20 @@ def forward_recurrent(
     lanes: Lanes,
     *,
     keep: Keep = DEFAULT,
+    start: tuple[NDArray, NDArray] | None = None,
+    start_words: NDArray[np.uint16] | None = None,
 ) -> State:
-    """Run a recurrent layer over a sequence, from rest.
+    """Run a recurrent layer over a sequence.
 
     Parameters
     ----------
     current : (n, n_lanes), or (n, padded) for a current that is the same at every step
         What reaches the neurons from outside, biases included.
     recurrence : Recurrence
-    cells, lanes, keep
+    cells, lanes, keep, start
         As in `layers.forward`; the spikes are kept in any case.
+    start_words : (n, padded / 16) uint16, optional
+        Spikes of the step before the first; none by default.
 
     Raises
     ------
@@ -74,19 +77,24 @@ def forward_recurrent(
     owner = "forward_recurrent"
     n, constant = check_current(owner, current, cells, lanes)
     _check_recurrence(owner, recurrence, n, current.dtype)
-    state = new_state(owner, n, cells, lanes, current.dtype, Keep(True, keep.post, keep.synaptic), None)
+    state = new_state(owner, n, cells, lanes, current.dtype, Keep(True, keep.post, keep.synaptic), start)
+    if start_words is None:
+        start_words = np.zeros((0, 0), np.uint16)
+    else:
+        check_array(owner, "start_words", start_words, np.uint16, (n, lanes.padded // LANES))
     if state.v.size:
         run(
             _forward, 4 * state.v.size + recurrence.indices.size * lanes.n_words,
             current.reshape(-1), current.shape[1], 0 if constant else lanes.padded, recurrence.indptr,
-            recurrence.indices, recurrence.values, cells, state, lanes.n_steps, lanes.n_samples, lanes.padded,
-            _width(lanes),
+            recurrence.indices, recurrence.values, cells, state, start_words.reshape(-1), lanes.n_steps,
+            lanes.n_samples, lanes.padded, _width(lanes),
         )  # fmt: skip
     return state
 
 
 @jit(parallel=True)
-def _forward(current, c_row, c_step, indptr, indices, values, cells, state, n_steps, n_samples, padded, width):
+def _forward(current, c_row, c_step, indptr, indices, values, cells, state, start_words, n_steps, n_samples, padded,
+             width):  # fmt: skip
     n = indptr.size - 1
     groups = padded // LANES
     v, post, synaptic = state.v.reshape(-1), state.post.reshape(-1), state.synaptic.reshape(-1)
@@ -99,13 +107,17 @@ def _forward(current, c_row, c_step, indptr, indices, values, cells, state, n_st
         size, lane = mine * LANES, group * LANES
         row = aligned(size, values)
         voltages, filtered = np.zeros((n, size), values.dtype), np.zeros((n, size), values.dtype)
+        if state.start_v.size:
+            voltages[:] = state.start_v[:, lane : lane + size]
+            filtered[:] = state.start_c[:, lane : lane + size]
         for t in range(n_steps):
             for j in range(n):
                 start = (j * n_steps + t) * padded + lane
-                if t > 0:
+                if t > 0 or start_words.size:
                     simd.accumulate(
-                        row, 0, zero, values, indices, np.intp(indptr[j]), np.intp(indptr[j + 1]), words,
-                        (t - 1) * groups + group, n_steps * groups, mine,
+                        row, 0, zero, values, indices, np.intp(indptr[j]), np.intp(indptr[j + 1]),
+                        words if t else start_words, (t - 1) * groups + group if t else group,
+                        n_steps * groups if t else groups, mine,
                     )  # fmt: skip
                     for b in range(0, size, LANES):
                         store(row, b, load(current, j * c_row + t * c_step + lane + b) + load(row, b))
@@ -138,6 +150,8 @@ def backward_recurrent(
     want_alpha: bool = False,
     want_beta: bool = False,
     want_threshold: bool = False,
+    carry: tuple[NDArray, NDArray] | None = None,
+    g_last_spikes: NDArray | None = None,
 ) -> Adjoint:
     """Differentiate a recurrent layer's run with respect to its cells and its currents.
 
@@ -145,8 +159,10 @@ def backward_recurrent(
     ----------
     recurrence : Recurrence
         With its transposed index.
-    state, cells, lanes, surrogate, steepness, g_spikes, g_voltages, want_alpha, want_beta, want_threshold
+    state, cells, lanes, surrogate, steepness, g_spikes, g_voltages, want_alpha, want_beta, want_threshold, carry
         As in `layers.backward`.
+    g_last_spikes : (n, padded), optional
+        Gradient of the last step's spikes through the step after it.
 
     Returns
     -------
@@ -166,6 +182,14 @@ def backward_recurrent(
         gradient_rows(owner, name, g, n, lanes, dtype)
         for name, g in (("g_spikes", g_spikes), ("g_voltages", g_voltages))
     ]
+    none = np.zeros((0, 0), dtype)
+    carry_v, carry_c = carry or (none, none)
+    if carry is not None:
+        for name, array in (("carry[0]", carry_v), ("carry[1]", carry_c)):
+            check_array(owner, name, array, dtype, (n, lanes.padded), writable=True)
+    last = none if g_last_spikes is None else g_last_spikes
+    if g_last_spikes is not None:
+        check_array(owner, "g_last_spikes", last, dtype, (n, lanes.padded))
     current = lanes.rows(n, dtype)
     bias, alpha, beta, threshold = (np.zeros(n, dtype) for _ in range(4))
     if state.v.size:
@@ -173,7 +197,8 @@ def backward_recurrent(
         partial = run(
             _backward, 4 * state.v.size + recurrence.indices.size * lanes.n_words,
             pointers, targets, recurrence.values[slots], rows[0].reshape(-1), rows[1].reshape(-1), surrogate,
-            dtype.type(steepness), cells, state, lanes.n_steps, lanes.padded, _width(lanes), current,
+            dtype.type(steepness), cells, state, carry_v, carry_c, last, lanes.n_steps, lanes.padded, _width(lanes),
+            current,
             (want_alpha and cells.filtered, want_beta or want_threshold),
         )  # fmt: skip
         bias, alpha, beta, threshold = partial.sum(axis=0)
@@ -188,8 +213,8 @@ def backward_recurrent(
 
 
 @jit(parallel=True)
-def _backward(pointers, targets, values, g_spikes, g_voltages, surrogate, steepness, cells, state, n_steps, padded,
-              width, current, wanted):  # fmt: skip
+def _backward(pointers, targets, values, g_spikes, g_voltages, surrogate, steepness, cells, state, later_v, later_c,
+              g_last, n_steps, padded, width, current, wanted):  # fmt: skip
     n = pointers.size - 1
     groups = padded // LANES
     n_tasks = (groups + width - 1) // width
@@ -205,6 +230,9 @@ def _backward(pointers, targets, values, g_spikes, g_voltages, surrogate, steepn
         sums = aligned(2 * size, v)
         nothing = np.zeros(size, values.dtype)
         carry_v, carry_c = np.zeros((n, size), values.dtype), np.zeros((n, size), values.dtype)
+        if later_v.size:
+            carry_v[:] = later_v[:, lane : lane + size]
+            carry_c[:] = later_c[:, lane : lane + size]
         for t in range(n_steps - 1, -1, -1):
             for j in range(n):
                 start = (j * n_steps + t) * padded + lane
@@ -213,6 +241,8 @@ def _backward(pointers, targets, values, g_spikes, g_voltages, surrogate, steepn
                         g_spike, 0, zero, values, targets, np.intp(pointers[j]), np.intp(pointers[j + 1]), flat,
                         (t + 1) * padded + lane, n_steps * padded, size // LANES,
                     )  # fmt: skip
+                elif g_last.size:
+                    g_spike[:] = g_last[j, lane : lane + size]
                 else:
                     g_spike[:] = 0
                 for b in range(0, size, LANES):
@@ -222,7 +252,9 @@ def _backward(pointers, targets, values, g_spikes, g_voltages, surrogate, steepn
                         store(g_voltage, b, load(g_voltages, start + b))
                 slope_row(surrogate, steepness, v, start, cells.threshold[j], slope, size)
                 before = nothing
-                if t > 0:
+                if t == 0 and state.start_v.size:
+                    before = state.start_v[j, lane : lane + size]
+                elif t > 0:
                     last = start - padded
                     before = post[last : last + size] if cells.mode == SUBTRACT_NOW else v[last : last + size]
                 sums[:] = 0
@@ -240,13 +272,19 @@ def _backward(pointers, targets, values, g_spikes, g_voltages, surrogate, steepn
                     partial[task, 3, j] += row_total(g_threshold, size)
                 if cells.filtered:
                     filter_row_backward(out, 0, 1, size, cells.alpha[j], carry_c[j])
-                    if want_alpha and t > 0:
+                    if want_alpha and (t > 0 or state.start_c.size):
                         sums[:] = 0
-                        add_products(out, 0, synaptic, start - padded, size, sums, size)
+                        if t > 0:
+                            add_products(out, 0, synaptic, start - padded, size, sums, size)
+                        else:
+                            add_products(out, 0, state.start_c[j], lane, size, sums, size)
                         partial[task, 1, j] += row_total(sums, size)
                 partial[task, 0, j] += row_total(out, size)
                 for b in range(0, size, LANES):
                     store(flat, start + b, load(out, b))
+        if later_v.size:
+            later_v[:, lane : lane + size] = carry_v
+            later_c[:, lane : lane + size] = carry_c
     return partial
 
 
@@ -257,6 +295,5 @@ def _width(lanes: Lanes) -> int:
 
 
 def _check_recurrence(owner: str, recurrence: Recurrence, n: int, dtype: np.dtype) -> None:
-    check_csr(owner, recurrence.indptr, recurrence.indices, n_target=n)
+    check_csr(owner, recurrence.indptr, recurrence.indices, n_target=n, n_source=n)
     check_array(owner, "values", recurrence.values, dtype, (recurrence.indices.size,))
-    check_indices(owner, "indices", recurrence.indices, n)

@@ -22,7 +22,7 @@ from numba.core import types
 
 from neurosparse.kernels.vectors import LANES, LLVM_MASK, intrinsic, llvm_vector, reduce_sum
 
-_I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
 _DOT_STREAMS = 4  # independent partial sums, to hide the latency of an addition; 8 are no faster
 
 
@@ -206,72 +206,14 @@ def dot(typingctx, g, g_start, rows, rows_start, n_vectors):
 
 
 @intrinsic
-def dot_events(typingctx, g, g_start, events, first, last):
-    """Sum of `g` over the spiking lanes of an event list; ``last - first`` is a multiple of 4.
-
-    An event is a uint32: the spike word in its low half, the word's position in its high half. Only words with a spike
-    are listed, so at 5 % activity 44 % of the additions are never made.
-    """
-    dtype = g.dtype
+def ones(typingctx, bits):
+    """Number of set bits of an unsigned integer, such as a spike word."""
 
     def codegen(context, builder, sig, args):
-        e = Emitter(context, builder, dtype)
-        g_p, events_p = e.data(sig.args[0], args[0]), e.data(sig.args[2], args[2])
-        _, g_start, _, first, last = args
+        count = builder.ctpop(args[0])
+        return count if bits.bitwidth == 64 else builder.zext(count, _I64)
 
-        def add(k: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
-            added = []
-            for q, total in enumerate(sums):
-                mask, lane = _event(e, events_p, e.plus(k, q))
-                added.append(e.add_where(mask, total, e.load(g_p, builder.add(g_start, lane))))
-            return added
-
-        _, sums = e.loop(first, last, _DOT_STREAMS, [e.zero] * _DOT_STREAMS, add)
-        return reduce_sum(builder, sums)
-
-    return dtype(g, types.intp, events, types.intp, types.intp), codegen
-
-
-@intrinsic
-def scatter_events(typingctx, out, out_start, weight, events, first, last):
-    """``out[lane] += weight`` in every spiking lane of an event list; ``last - first`` is a multiple of 4."""
-    dtype = out.dtype
-
-    def codegen(context, builder, sig, args):
-        e = Emitter(context, builder, dtype)
-        out_p, events_p = e.data(sig.args[0], args[0]), e.data(sig.args[3], args[3])
-        _, out_start, weight, _, first, last = args
-        addend = e.splat(weight)
-
-        def add(k: ir.Value, _: list[ir.Value]) -> list[ir.Value]:
-            for q in range(_DOT_STREAMS):
-                mask, lane = _event(e, events_p, e.plus(k, q))
-                lane = builder.add(out_start, lane)
-                e.store(e.add_where(mask, e.load(out_p, lane), addend), out_p, lane)
-            return []
-
-        e.loop(first, last, _DOT_STREAMS, [], add)
-        return context.get_dummy_value()
-
-    return types.void(out, types.intp, dtype, events, types.intp, types.intp), codegen
-
-
-def _event(e: Emitter, events: ir.Value, index: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """Split an event into its lane mask and the position of its first lane."""
-    event = e.builder.load(e.builder.gep(events, [index]))
-    mask = e.builder.bitcast(e.builder.trunc(event, _I16), LLVM_MASK)
-    word = e.builder.lshr(event, ir.Constant(_I32, 16))
-    return mask, e.builder.zext(e.builder.shl(word, ir.Constant(_I32, 4)), _I64)
-
-
-@intrinsic
-def ones(typingctx, word):
-    """Number of set bits of a spike word."""
-
-    def codegen(context, builder, sig, args):
-        return builder.zext(builder.ctpop(args[0]), _I64)
-
-    return types.int64(types.uint16), codegen
+    return types.int64(bits), codegen
 
 
 @intrinsic

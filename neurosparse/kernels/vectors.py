@@ -172,6 +172,16 @@ def absolute(typingctx, vector):
 
 
 @intrinsic
+def zeros(typingctx, vector):
+    """Return the mask of the lanes that are zero; NaN is not."""
+
+    def codegen(context, builder, sig, args):
+        return builder.fcmp_ordered("==", args[0], ir.Constant(llvm_vector(vector.dtype), [0.0] * LANES))
+
+    return MASK(vector), codegen
+
+
+@intrinsic
 def mask_word(typingctx, mask):
     """Return the mask as a spike word, bit i for lane i."""
 

@@ -1,20 +1,19 @@
-"""The fused engine: every layer one autograd node over the whole sequence, equal to snnTorch's steps.
+"""The fused engine: every layer one autograd node over a sequence, equal to snnTorch's steps.
 
-`eligible` says which layers it takes; `run_layer` runs one. Between fused layers spikes travel as bits.
+`eligible` says which layers it takes; `run_layer` runs one, `continue_layer` a part of its sequence. Between fused
+layers spikes travel as bits.
 """
 
 from __future__ import annotations
 
 import functools
-import logging
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import snntorch as snn
 import torch
 from torch import Tensor, nn
 
-from neurosparse.errors import UnsupportedError
 from neurosparse.kernels import membrane
 from neurosparse.kernels.choice import Plan, plan
 from neurosparse.kernels.lanes import count_spikes
@@ -27,12 +26,11 @@ from neurosparse.nn.sparse import SparseLinear
 from neurosparse.nn.surrogates import identify
 
 if TYPE_CHECKING:
-    from neurosparse.nn.network import Connection, Layer, Output
+    from neurosparse.nn.network import Connection, Layer
 
-__all__ = ["eligible", "run_layer", "run_layers", "spike_rates"]
+__all__ = ["State", "continue_layer", "eligible", "run_layer", "spike_rates"]
 
-logger = logging.getLogger(__name__)
-_reported: set[str] = set()
+State = tuple[Tensor | None, ...]
 
 _MODES = {
     ("_base_int", snn.Leaky, True): membrane.NONE,
@@ -49,46 +47,6 @@ _MODES = {
     ("_base_zero", snn.Synaptic, False): membrane.ZERO_NOW,
 }
 _RESET_CODES = {"_base_sub": 0, "_base_zero": 1, "_base_int": 2}  # snnTorch's, as in SpikingNeuron.reset_dict
-
-
-def run_layers(layers: list[Layer], x: Tensor, *, engine: str = "auto", record: bool = False) -> Output:
-    """Run `layers` on `x` (time, batch, n_inputs), from rest, each fused if it can be.
-
-    With ``engine="auto"`` a layer that cannot runs snnTorch's modules step by step, said once per reason at info level;
-    with ``engine="fused"`` it raises `UnsupportedError`.
-    """
-    from neurosparse.nn.network import Output
-
-    rates, records = [], []
-    spikes: Tensor | PackedSpikes = x
-    voltages: Tensor | None = x
-    for i, layer in enumerate(layers):
-        reason = eligible(layer.connection, layer.neuron, layer.recurrent)
-        if reason is None:
-            spikes, voltages = run_layer(layer, spikes, want_voltages=record or i == len(layers) - 1)
-            rates.append(spike_rates(spikes))
-        else:
-            _refuse(engine, i, reason)
-            spikes, voltages = stepwise.run_layer(layer, _tensor(spikes))
-            rates.append(spikes.detach().mean(dim=(0, 1)))
-        if record and voltages is not None:
-            records.append((_tensor(spikes), voltages))
-    last = cast(Tensor, voltages)  # the last layer's are always wanted
-    return Output(records[-1][0] if record else _tensor(spikes), last, tuple(rates), tuple(records))
-
-
-def _tensor(spikes: Tensor | PackedSpikes) -> Tensor:
-    return spikes.tensor() if isinstance(spikes, PackedSpikes) else spikes
-
-
-def _refuse(engine: str, i: int, reason: str) -> None:
-    if engine == "fused":
-        raise UnsupportedError(
-            f"SparseSNN.engine: layer {i} cannot run fused: {reason}; engine='auto' runs it step by step"
-        )
-    if reason not in _reported:
-        _reported.add(reason)
-        logger.info("layer %d runs step by step in snnTorch: %s", i, reason)
 
 
 def eligible(connection: Connection, neuron: nn.Module, recurrent: Connection | None = None) -> str | None:
@@ -166,20 +124,38 @@ def _neuron_refused(neuron: Any, n: int, dtype: torch.dtype) -> str | None:
 def run_layer(
     layer: Layer, x: Tensor | PackedSpikes, *, want_voltages: bool = True
 ) -> tuple[PackedSpikes, Tensor | None]:
-    """Run one layer that `eligible` takes on a whole sequence, from rest.
+    """Run one layer that `eligible` takes on a whole sequence, from rest; see `continue_layer`."""
+    return continue_layer(layer, x, None, want_voltages=want_voltages, want_state=False)[:2]
+
+
+def continue_layer(
+    layer: Layer,
+    x: Tensor | PackedSpikes,
+    state: State | None,
+    *,
+    want_voltages: bool = True,
+    want_state: bool = True,
+) -> tuple[PackedSpikes, Tensor | None, State]:
+    """Run one layer that `eligible` takes on a sequence, or on the next part of one.
 
     Parameters
     ----------
     layer : Layer
     x : Tensor (time, batch, n_source) or PackedSpikes
         Spikes (any of float, uint8, bool) or analog values; a tensor expanded over time counts as a constant current.
+    state : tuple, optional
+        Where the part before ended; None starts from rest.
     want_voltages : bool
         Whether to return the voltages after the reset; False saves a copy where they differ from what is kept anyway.
+    want_state : bool
+        Whether the sequence will go on.
 
     Returns
     -------
     spikes : PackedSpikes
     voltages : Tensor (time, batch, n), strided, or None
+    state : tuple
+        For the next part, which may be differentiated through it; without meaning to anybody else. Empty if not wanted.
     """
     connection = layer.connection
     neuron: Any = layer.neuron
@@ -201,6 +177,7 @@ def run_layer(
         surrogate=surrogate,
         plan=_DENSE if index is None else _plan(index, source, weights.requires_grad, want_input),
         want_voltages=want_voltages,
+        want_state=want_state,
     )
     recurrent: Tensor | None = None
     bias: Tensor | None = connection.bias
@@ -211,7 +188,7 @@ def run_layer(
     if call.plan.dense and source.rows.dtype == np.uint16:
         call.source = float_source(x, dtype)
     alpha = getattr(neuron, "alpha", None)
-    anchor, voltages = FusedLayer.apply(
+    anchor, voltages, *end = FusedLayer.apply(
         call.source.anchor,
         weights,
         recurrent,
@@ -220,8 +197,9 @@ def run_layer(
         _per_neuron(neuron.beta.clamp(0, 1), layer.n, dtype),
         _per_neuron(neuron.threshold, layer.n, dtype),
         call,
+        *(state or (None, None, None)),
     )
-    return PackedSpikes(anchor, call.words, call.lanes), voltages
+    return PackedSpikes(anchor, call.words, call.lanes), voltages, tuple(end) if call.want_state else ()
 
 
 def _plan(index: Index, source: Source, values_gradient: bool, input_gradient: bool) -> Plan:

@@ -24,7 +24,7 @@ import torch
 from neurosparse.errors import ArtifactError
 from neurosparse.kernels.choice import Costs
 from neurosparse.kernels.compiled import TILE
-from neurosparse.kernels.events import busy_fraction, list_events
+from neurosparse.kernels.events import list_events, spikes_per_word
 from neurosparse.kernels.jit import fingerprint, n_threads
 from neurosparse.kernels.lanes import Lanes, expand_spikes
 from neurosparse.kernels.layers import Sparse, backward, forward, forward_neurons, make_cells
@@ -136,7 +136,7 @@ def calibrate(*, n: int = 384, fan_in: int = 40, n_steps: int = 32, batch: int =
     per_neuron = _fastest(lambda: forward_neurons(given, cells, lanes), rounds)
     back = _fastest(differentiate(None), rounds)
     work = indices.size * lanes.n_words
-    events = work * busy_fraction(words)
+    events = work * spikes_per_word(words)
     listing = _fastest(lambda: list_events(words, lanes.n_words), rounds)
 
     def unit(seconds: float, base: float, count: float) -> float:

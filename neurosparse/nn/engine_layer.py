@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -16,6 +17,7 @@ from neurosparse.kernels import layers, products
 from neurosparse.kernels.choice import Plan
 from neurosparse.kernels.lanes import Lanes
 from neurosparse.kernels.recurrent import Recurrence, backward_recurrent, forward_recurrent
+from neurosparse.nn import engine_state
 from neurosparse.nn.engine_source import Source, gradient_array, numpy_dtype, tensor_of_rows
 from neurosparse.nn.gradient_probe import record_rows
 from neurosparse.nn.surrogates import Surrogate
@@ -75,8 +77,8 @@ class Index:
 class Call:
     """What a call of `FusedLayer` needs besides tensors, and the spikes it leaves.
 
-    `index` is None for a dense weight, whose plan is dense. `recurrence` is the index
-    of the recurrent connection, CSC included.
+    `index` is None for a dense weight, whose plan is dense. `recurrence` is the index of the recurrent connection, CSC
+    included. `want_state`: whether the sequence will go on, from the state it ends in.
     """
 
     source: Source
@@ -88,19 +90,23 @@ class Call:
     plan: Plan
     want_voltages: bool
     recurrence: Index | None = None
+    want_state: bool = False
     words: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, 0), np.uint16))
 
-    @property
+    @functools.cached_property
     def lanes(self) -> Lanes:
         """Geometry of the layer's own rows."""
         return Lanes(self.source.n_steps, self.source.lanes.n_samples)
 
 
 class FusedLayer(torch.autograd.Function):
-    """``(anchor, weights, recurrent, bias, alpha, beta, threshold, call) -> (spikes' anchor, voltages)``.
+    """``(anchor, weights, recurrent, bias, alpha, beta, threshold, call, *start) -> (spikes' anchor, voltages, *end)``.
 
     Weights are (K,) values of `call.index` or a dense (n, n_source); `recurrent` the values of `call.recurrence`.
-    These, bias, alpha and voltages may be None; the cells' parameters are (n,).
+    These, bias, alpha and voltages may be None; the cells' parameters are (n,). `start` and `end` are the voltage, the
+    synaptic current and the spikes (n, padded) before the first step and of the last, None where there are none or
+    nobody asks. They are good for nothing but going on with this class: what travels as a voltage's gradient is the
+    gradient of the next step's membrane sum.
     """
 
     @staticmethod
@@ -114,22 +120,30 @@ class FusedLayer(torch.autograd.Function):
         beta: Tensor,
         threshold: Tensor,
         call: Call,
-    ) -> tuple[Tensor, Tensor | None]:
+        start_v: Tensor | None,
+        start_c: Tensor | None,
+        start_spikes: Tensor | None,
+    ) -> tuple[Tensor | None, ...]:
         ctx.set_materialize_grads(False)
         ctx.call = call
         cells = layers.make_cells(call.mode, _array(alpha), _array(beta), _array(threshold))
-        keep = layers.Keep(post=call.want_voltages, synaptic=call.filtered and ctx.needs_input_grad[4])
+        keep = layers.Keep(
+            post=call.want_voltages or call.want_state,
+            synaptic=call.filtered and (ctx.needs_input_grad[4] or call.want_state),
+        )
         source, lanes = call.source, call.lanes
+        start = engine_state.start_of(start_v, start_c)
+        ctx.start_words = None if start_spikes is None else engine_state.words_of(start_spikes)
         if recurrent is not None:
+            current, recurrence = _current(call, weights, bias), _recurrence(call, recurrent)
             state = forward_recurrent(
-                _current(call, weights, bias), _recurrence(call, recurrent), cells, lanes, keep=keep
+                current, recurrence, cells, lanes, keep=keep, start=start, start_words=ctx.start_words
             )
         elif call.plan.dense or source.constant:
-            state = layers.forward_neurons(_current(call, weights, bias), cells, lanes, keep=keep)
+            state = layers.forward_neurons(_current(call, weights, bias), cells, lanes, keep=keep, start=start)
         else:
-            state = layers.forward(
-                _linear(call, weights, call.plan.forward_events), _array(bias), cells, lanes, keep=keep
-            )
+            linear = _linear(call, weights, call.plan.forward_events)
+            state = layers.forward(linear, _array(bias), cells, lanes, keep=keep, start=start)
         call.words = state.words
         ctx.cells, ctx.state = cells, state
         voltages = None
@@ -138,34 +152,53 @@ class FusedLayer(torch.autograd.Function):
         # Saved for their version counters: a weight or a returned voltage that is changed in place is an error, not a
         # wrong gradient.
         ctx.save_for_backward(weights, recurrent, voltages)
-        return anchor.new_zeros(()).expand(lanes.n_steps, lanes.n_samples, call.n), voltages
+        end = engine_state.end_of(state, lanes, recurrent is not None) if call.want_state else (None, None, None)
+        return anchor.new_zeros(()).expand(lanes.n_steps, lanes.n_samples, call.n), voltages, *end
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g_spikes: Tensor | None, g_voltages: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, g_spikes: Tensor | None, g_voltages: Tensor | None, *g_end: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         call: Call = ctx.call
-        if g_spikes is None and g_voltages is None:
-            return (None,) * 8
+        if all(g is None for g in (g_spikes, g_voltages, *g_end)):
+            return (None,) * 11
         for index in (call.index, call.recurrence):
             if index is not None:
                 index.check_current()
         weights, recurrent, _ = ctx.saved_tensors
-        adjoint, g_recurrent = _differentiate(ctx, weights, recurrent, g_spikes, g_voltages)
+        carry = None
+        if call.want_state or any(ctx.needs_input_grad[8:]):
+            carry = engine_state.carry_of(g_end, (call.n, call.lanes.padded), ctx.cells.beta.dtype)
+        adjoint, g_recurrent, g_start_spikes = _differentiate(
+            ctx, weights, recurrent, g_spikes, g_voltages, g_end[2], carry
+        )
         want_input, want_weights = ctx.needs_input_grad[:2]
         g_weights = None
         if want_weights:
             g_weights = _weight_gradient(call, adjoint.current) if adjoint.values is None else _tensor(adjoint.values)
             if call.index is not None:
                 record_rows(call.index.layer, call.source.rows, adjoint.current)
-        g_input = _input_gradient(call, weights, adjoint.current) if want_input else None
+        g_input = _input_gradient(call, weights, adjoint) if want_input else None
         per_neuron = (adjoint.bias, adjoint.alpha, adjoint.beta, adjoint.threshold)
-        return g_input, g_weights, g_recurrent, *map(_tensor, per_neuron), None
+        g_start = [
+            _tensor(g) if w else None for g, w in zip(carry or (None, None), ctx.needs_input_grad[8:10], strict=True)
+        ]
+        if not ctx.needs_input_grad[10]:
+            g_start_spikes = None
+        return g_input, g_weights, g_recurrent, *map(_tensor, per_neuron), None, *g_start, g_start_spikes
 
 
 def _differentiate(
-    ctx: Any, weights: Tensor, recurrent: Tensor | None, g_spikes: Tensor | None, g_voltages: Tensor | None
-) -> tuple[layers.Adjoint, Tensor | None]:
-    """Return the adjoint of the neurons and the gradient of the recurrent values."""
+    ctx: Any,
+    weights: Tensor,
+    recurrent: Tensor | None,
+    g_spikes: Tensor | None,
+    g_voltages: Tensor | None,
+    g_last_spikes: Tensor | None,
+    carry: engine_state.State | None,
+) -> tuple[layers.Adjoint, Tensor | None, Tensor | None]:
+    """Return the adjoint of the neurons, the gradient of the recurrent values, and that of the spikes before."""
     call: Call = ctx.call
     lanes, source = call.lanes, call.source
     want_input, want_weights, want_recurrent, want_bias, want_alpha, want_beta, want_threshold = ctx.needs_input_grad[
@@ -178,22 +211,31 @@ def _differentiate(
         "want_alpha": want_alpha,
         "want_beta": want_beta,
         "want_threshold": want_threshold,
+        "carry": carry,
     }
     if recurrent is not None:
         recurrence = _recurrence(call, recurrent)
-        adjoint = backward_recurrent(ctx.state, recurrence, *arguments, **options)
+        g_last = None if g_last_spikes is None else g_last_spikes.contiguous().numpy()
+        adjoint = backward_recurrent(ctx.state, recurrence, *arguments, **options, g_last_spikes=g_last)
         g_recurrent = None
         if want_recurrent:
             g_recurrent = products.value_gradient(
                 recurrence.indptr, recurrence.indices, call.words, adjoint.current, shift=lanes.padded
             )
             record_rows(cast(Index, call.recurrence).layer, call.words, adjoint.current, shift=lanes.padded)
+        g_before = None
+        if ctx.start_words is not None:
+            g_before, g_first = engine_state.gradients_before(recurrence, ctx.start_words, adjoint.current, lanes)
+            if g_recurrent is not None:
+                g_recurrent += g_first
+                first = np.ascontiguousarray(adjoint.current[:, : lanes.padded])
+                record_rows(cast(Index, call.recurrence).layer, ctx.start_words, first)
         if source.constant:
             summed = adjoint.current.reshape(call.n, lanes.n_steps, lanes.padded).sum(axis=1)
             adjoint = replace(adjoint, current=summed)
         if not want_bias:
             adjoint = replace(adjoint, bias=None)
-        return adjoint, _tensor(g_recurrent)
+        return adjoint, _tensor(g_recurrent), g_before
     fused = not call.plan.dense and not source.constant
     layout: Literal["tiles", "rows", "sum"] | None = None
     probed = want_weights and call.index is not None and call.index.probed
@@ -201,7 +243,7 @@ def _differentiate(
         layout = "sum" if source.constant else "tiles" if fused else "rows"
     linear = _linear(call, weights, call.plan.backward_events) if fused and want_weights else None
     adjoint = layers.backward(ctx.state, *arguments, **options, linear=linear, want_bias=want_bias, current=layout)
-    return adjoint, None
+    return adjoint, None, None
 
 
 def _linear(call: Call, values: Tensor, events: bool) -> layers.Sparse:
@@ -240,12 +282,13 @@ def _weight_gradient(call: Call, current: Any) -> Tensor:
     return dense if call.index is None else dense.reshape(-1)[call.index.sites()]
 
 
-def _input_gradient(call: Call, weights: Tensor, current: Any) -> Tensor:
-    source = call.source
+def _input_gradient(call: Call, weights: Tensor, adjoint: layers.Adjoint) -> Tensor:
+    source, current = call.source, adjoint.current
     if not call.plan.dense:
         csc = cast(tuple[NDArray[Any], NDArray[Any], NDArray[Any]], cast(Index, call.index).csc)
         steps = source.wants_steps
-        g = products.input_gradient(*csc, _array(weights), current, source.lanes, steps_layout=steps)
+        options: dict[str, Any] = {"steps_layout": steps, "active": adjoint.active}
+        g = products.input_gradient(*csc, _array(weights), current, source.lanes, **options)
         return torch.from_numpy(g) if steps else tensor_of_rows(g, source.lanes)
     rows = source.lanes.rows(source.rows.shape[0], numpy_dtype(weights.dtype))
     torch.mm(_dense(call, weights).t(), torch.from_numpy(current), out=torch.from_numpy(rows))

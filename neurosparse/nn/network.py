@@ -16,7 +16,7 @@ from neurosparse.core.grid import GridReport
 from neurosparse.core.network import Input, InputKind, Network, Population
 from neurosparse.core.neurons import LI
 from neurosparse.errors import UnknownNameError, UnsupportedError, ValidationError
-from neurosparse.nn.sparse import SparseLinear
+from neurosparse.nn.sparse import SparseLinear, why_not_an_input
 
 __all__ = ["Layer", "Output", "Recurrent", "SparseSNN", "readout"]
 
@@ -120,6 +120,11 @@ class SparseSNN(nn.Module):
         Duration of a step in seconds; carried into the `Network`, no influence on training.
     names : iterable of str, optional
         Names of the populations; by default ``hidden1``, ``hidden2``, ..., ``output``.
+    tbptt_steps : int, optional
+        Cut the gradient through time after every so many steps, as if the states were detached there (truncated BPTT).
+    checkpoint_steps : int, optional
+        Keep the activity of so many steps at a time and compute the rest again in the backward pass: the same gradient,
+        for about a third more time, in memory that does not grow with the sequence.
 
     Examples
     --------
@@ -138,6 +143,8 @@ class SparseSNN(nn.Module):
         engine: Engine = "auto",
         dt: float = 1e-3,
         names: Iterable[str] | None = None,
+        tbptt_steps: int | None = None,
+        checkpoint_steps: int | None = None,
     ) -> None:
         super().__init__()
         if engine not in ("auto", "fused", "snntorch"):
@@ -146,12 +153,16 @@ class SparseSNN(nn.Module):
             raise UnknownNameError("SparseSNN.input", str(input), ["spikes", "graded", "analog"])
         self.input_kind: InputKind = input
         self.engine, self.dt = engine, dt
+        self.tbptt_steps, self.checkpoint_steps = tbptt_steps, checkpoint_steps
         self.stack = nn.ModuleList(_canonical(module) for module in modules)
         self.names = tuple(names) if names is not None else None
         self._check()
 
     def _check(self) -> None:
         """Refuse here, not at `to_network` after hours of training, what the network cannot become."""
+        from neurosparse.nn.sequence import Cuts
+
+        Cuts(self.tbptt_steps, self.checkpoint_steps)
         if not self.stack or len(self.stack) % 2:
             raise ValidationError(f"SparseSNN: needs pairs of a connection and a neuron, got {len(self.stack)} modules")
         size = None
@@ -191,17 +202,19 @@ class SparseSNN(nn.Module):
 
         A constant input given as ``x.expand(time, batch, n)`` (stride 0 over time) costs its first product once.
         """
-        from neurosparse.nn import engine, stepwise
+        from neurosparse.nn import sequence, stepwise
 
         layers = self.layers()
+        refused = why_not_an_input(x, stepwise.weights_of(layers[0].connection))
+        if refused:
+            raise ValidationError(f"SparseSNN: input {refused}")
         if x.dim() != 3 or x.shape[2] != layers[0].connection.in_features:
             raise ValidationError(
                 f"SparseSNN: input has shape {tuple(x.shape)}, "
                 f"expected (time, batch, {layers[0].connection.in_features})"
             )
-        if self.engine == "snntorch":
-            return stepwise.run_layers(layers, x, record=record)
-        return engine.run_layers(layers, x, engine=self.engine, record=record)
+        cuts = sequence.Cuts(self.tbptt_steps, self.checkpoint_steps)
+        return sequence.run(layers, x, engine=self.engine, record=record, cuts=cuts)
 
     def to_network(
         self,

@@ -19,7 +19,7 @@ from neurosparse.nn.matmul import sparse_matmul
 if TYPE_CHECKING:
     from neurosparse.nn.gradient_probe import GradientProbe
 
-__all__ = ["SparseLinear"]
+__all__ = ["SparseLinear", "why_not_an_input"]
 
 
 class SparseLinear(nn.Module):
@@ -145,6 +145,9 @@ class SparseLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x W^T + b``; `x` of shape (..., in_features)."""
+        refused = why_not_an_input(x, self.values)
+        if refused:
+            raise ValidationError(f"SparseLinear: input {refused}")
         if x.shape[-1:] != (self.in_features,):
             raise ValidationError(f"SparseLinear: input has shape {tuple(x.shape)}, expected (..., {self.in_features})")
         if x.dtype != self.values.dtype:
@@ -254,3 +257,17 @@ class SparseLinear(nn.Module):
                 f"load_state_dict of {name}.indptr: has {checked.shape[0]} rows, "
                 f"the layer has {self.out_features} neurons"
             )
+
+
+def why_not_an_input(x: object, weights: Tensor) -> str | None:
+    """Return what keeps `x` from being multiplied with `weights`, but for shape and float type; None if nothing."""
+    if not isinstance(x, Tensor):
+        return f"is a {type(x).__name__}, would have to be a torch.Tensor (torch.as_tensor makes one)"
+    if x.layout != torch.strided:
+        return f"has layout {x.layout}, would have to be dense: x.to_dense()"
+    if x.is_complex():
+        return f"is {x.dtype}, would have to be real"
+    if x.device != weights.device:
+        there = str(weights.device)
+        return f"is on {x.device}, the weights are on {there}; move one of them, for instance x.to({there!r})"
+    return None

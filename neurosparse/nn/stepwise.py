@@ -1,7 +1,7 @@
-"""Run the layers of a `SparseSNN` with snnTorch's own modules, one time step after the other.
+"""Run a layer of a `SparseSNN` with snnTorch's own modules, one time step after the other.
 
-Each layer runs over the whole sequence before the next one starts, so its connection is one product instead of T. On a
-GPU with Triton, the neurons that `gpu_leaky` knows run in one kernel instead of T times ten.
+It runs over the whole sequence before the next one starts, so its connection is one product instead of T. On a GPU with
+Triton, the neurons that `gpu_leaky` knows run in one kernel instead of T times ten.
 """
 
 from __future__ import annotations
@@ -18,52 +18,49 @@ from neurosparse.nn import gpu_leaky
 from neurosparse.nn.sparse import SparseLinear
 
 if TYPE_CHECKING:
-    from neurosparse.nn.network import Connection, Layer, Output
+    from neurosparse.nn.network import Connection, Layer
 
-__all__ = ["is_constant", "run_layer", "run_layers", "weights_of"]
-
-
-def run_layers(layers: list[Layer], x: Tensor, *, record: bool = False) -> Output:
-    """Run `layers` on `x` (time, batch, n_inputs), from rest."""
-    from neurosparse.nn.network import Output
-
-    rates, records = [], []
-    spikes, voltages = x, x
-    for layer in layers:
-        spikes, voltages = run_layer(layer, spikes)
-        rates.append(spikes.detach().mean(dim=(0, 1)))
-        if record:
-            records.append((spikes, voltages))
-    return Output(spikes, voltages, tuple(rates), tuple(records))
+__all__ = ["continue_layer", "is_constant", "run_layer", "weights_of"]
 
 
 def run_layer(layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return spikes and voltages (time, batch, n) of one layer on `x` (time, batch, n_source), from rest."""
+    return continue_layer(layer, x, None, want_state=False)[:2]
+
+
+def continue_layer(
+    layer: Layer, x: Tensor, state: tuple[Tensor, ...] | None, *, want_state: bool = True
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """Return spikes and voltages (time, batch, n) of one layer on `x` (time, batch, n_source), and its state after it.
+
+    A state is the last spikes and what snnTorch's neuron hands on, (batch, n) each; None is rest. Without `want_state`
+    an empty one is returned.
+    """
     n_steps, n_samples = x.shape[:2]
     real = weights_of(layer.connection).dtype
     if is_constant(x):  # asked before the conversion, which would write out every step
         feedforward = layer.connection(x[0].to(real)).expand(n_steps, -1, -1)
     else:
         feedforward = layer.connection(x.to(real))
-    if layer.recurrent is None and gpu_leaky.eligible(layer.neuron, feedforward):
-        return gpu_leaky.run(layer.neuron, feedforward)
-    spike = feedforward.new_zeros(n_samples, layer.n)
-    state = (torch.zeros_like(spike),) * (2 if isinstance(layer.neuron, snn.Synaptic) else 1)
+    if not state and not want_state and layer.recurrent is None and gpu_leaky.eligible(layer.neuron, feedforward):
+        return *gpu_leaky.run(layer.neuron, feedforward), ()
+    rest = feedforward.new_zeros(n_samples, layer.n)
+    spike, *now = state or (rest,) * (3 if isinstance(layer.neuron, snn.Synaptic) else 2)
     spikes, voltages = [], []
     neuron = _step_of(layer.neuron, real)
     for t in range(n_steps):
         current = feedforward[t]
         if layer.recurrent is not None:
             current = current + layer.recurrent(spike)
-        spike, *rest = neuron(current, *state)
-        state = tuple(rest)
+        spike, *now = neuron(current, *now)
         spike = spike.to(real)  # snnTorch's surrogates return float32 whatever they are given
         spikes.append(spike)
-        voltages.append(state[-1])
+        voltages.append(now[-1])
     _forget(layer.neuron)
+    after = (spike, *now) if want_state else ()
     if not spikes:
-        return feedforward, feedforward  # (0, batch, n)
-    return torch.stack(spikes), torch.stack(voltages)
+        return feedforward, feedforward, after  # (0, batch, n)
+    return torch.stack(spikes), torch.stack(voltages), after
 
 
 def is_constant(x: Tensor) -> bool:

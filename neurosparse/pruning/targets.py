@@ -85,6 +85,8 @@ def total_count(layers: Sequence[DenseLayer], density: float) -> int:
 def cubic_density(progress: float, final: float, initial: float = 1.0) -> float:
     """Return the density on the cubic ramp, `progress` in [0, 1] (Zhu and Gupta 2017, eq. 1).
 
+    Examples
+    --------
     >>> [round(cubic_density(p, 0.1), 4) for p in (0.0, 0.5, 1.0)]
     [1.0, 0.2125, 0.1]
     """

@@ -59,13 +59,13 @@ class NoBirths:
 class GlobalPool:
     """Only the total is kept: births go to layer l with probability proportional to its weight.
 
+    What a full layer cannot take is drawn again.
+
     Parameters
     ----------
     by : {"initial", "sites"}
         The weight: synapses at the start, n_sites_l * initial density_l, as in the ``rewiring_global_constraint`` of
         Bellec et al. 2018 and in LSNN; or possible synapses, n_sites_l, as in Özdenizci and Legenstein 2021.
-
-    What a full layer cannot take is drawn again.
     """
 
     by: Literal["initial", "sites"] = "initial"

@@ -47,7 +47,14 @@ def build_network(config: RunConfig, n_inputs: int, n_classes: int) -> SparseSNN
             recurrent = SparseLinear(n_target, n_target, settings.recurrent_density, gain=0.5, generator=generator)
             neuron = Recurrent(neuron, recurrent)
         modules.append(neuron)
-    return SparseSNN(*modules, input=input_kind_of(config), engine=config.training.engine, dt=settings.dt)
+    return SparseSNN(
+        *modules,
+        input=input_kind_of(config),
+        engine=config.training.engine,
+        dt=settings.dt,
+        tbptt_steps=config.training.tbptt_steps,
+        checkpoint_steps=config.training.checkpoint_steps,
+    )
 
 
 def _neuron(settings: NetworkConfig) -> nn.Module:

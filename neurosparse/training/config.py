@@ -124,6 +124,7 @@ class TrainingConfig(_Section):
     `dropout`: of hidden neurons, held over the sequence. `gradient_density`: of the gradients the optimizer sees, with
     error feedback. `patience`: epochs without a better validation accuracy after which training stops; the network of
     the best epoch is then the one that is deployed.
+    `tbptt_steps` and `checkpoint_steps`: see `SparseSNN`.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 20
@@ -138,6 +139,8 @@ class TrainingConfig(_Section):
     dropout: Annotated[float, Field(gt=0, lt=1)] | None = None
     gradient_density: _Density | None = None
     patience: Annotated[int, Field(ge=1)] | None = None
+    tbptt_steps: Annotated[int, Field(ge=1)] | None = None
+    checkpoint_steps: Annotated[int, Field(ge=1)] | None = None
 
 
 class RunConfig(_Section):

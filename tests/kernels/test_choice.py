@@ -9,14 +9,14 @@ import pytest
 
 from neurosparse.errors import ValidationError
 from neurosparse.kernels.choice import Costs, Plan, plan
-from neurosparse.kernels.events import busy_fraction
+from neurosparse.kernels.events import spikes_per_word
 
 N, WORDS = 256, 200
 
 
-def spikes(busy: float) -> np.ndarray:
+def spikes(busy: float, each: int = 0xFFFF) -> np.ndarray:
     words = np.zeros((N, WORDS), np.uint16)
-    words[:, : round(busy * WORDS)] = 1
+    words[:, : round(busy * WORDS)] = each
     return words
 
 
@@ -59,13 +59,13 @@ def test_rows_with_a_value_that_is_not_finite_never_meet_the_dense_product(stran
 
 def test_an_empty_layer_has_a_plan() -> None:
     assert plan(3, 4, 0, np.zeros((4, 0), np.uint16), Costs()) is not None
-    assert busy_fraction(np.zeros((4, 0), np.uint16)) == 0.0
+    assert spikes_per_word(np.zeros((4, 0), np.uint16)) == 0.0
 
 
 def test_activity_is_estimated_from_a_sample_of_the_neurons() -> None:
     words = np.zeros((1000, 10), np.uint16)
     words[:, :3] = 7
-    assert busy_fraction(words) == pytest.approx(0.3)
+    assert spikes_per_word(words) == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), "fast"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neurosparse.errors import ValidationError
 from neurosparse.kernels.buffers import borrow, idle_bytes, release_idle
-from neurosparse.kernels.events import busy_fraction, list_events
+from neurosparse.kernels.events import list_events, spikes_per_word
 from neurosparse.kernels.lanes import Lanes, count_spikes, expand_spikes, pack_spikes, to_rows
 
 extents = st.tuples(st.integers(0, 5), st.integers(0, 40), st.integers(1, 70))
@@ -59,13 +59,39 @@ def test_bit_i_of_word_w_is_sample_16_w_plus_i() -> None:
     assert words.tolist() == [[1 << 3, 0, 0, 1 << 1]]
 
 
-def test_events_list_exactly_the_words_that_hold_a_spike() -> None:
-    words = np.array([[0, 5, 0, 0, 9, 0], [0, 0, 0, 0, 0, 1]], np.uint16)
+def test_events_list_exactly_the_lanes_that_spike() -> None:
+    words = np.array([[0, 5, 0, 0, 9, 0], [0, 0, 0, 0, 0, 0x8001]], np.uint16)
     events, starts = list_events(words, 4)
-    assert starts.tolist() == [0, 4, 8, 8, 12]
-    assert events[[0, 4, 8]].tolist() == [5 | 1 << 16, 9, 1 | 1 << 16]
-    assert np.count_nonzero(events) == 3
-    assert busy_fraction(words) == 0.25
+    nowhere = 64
+    assert starts.tolist() == [0, 8, 16, 16, 24]
+    assert events[0:8].tolist() == [16, 18, *[nowhere] * 6]
+    assert events[8:16].tolist() == [0, 3, *[nowhere] * 6], "lanes are counted from the start of the chunk"
+    assert events[16:24].tolist() == [16, 31, *[nowhere] * 6]
+    assert spikes_per_word(words) == 6 / 12
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 3), st.integers(1, 30), st.integers(1, 40), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_events_are_the_spikes_of_any_words(n: int, n_words: int, per_chunk: int, rate: float, seed: int) -> None:
+    bits = np.random.default_rng(seed).random((n, 16 * n_words)) < rate
+    words = np.packbits(bits, axis=1, bitorder="little").view(np.uint16)
+    events, starts = list_events(words, per_chunk)
+    n_chunks = -(-n_words // per_chunk)
+    for i in range(n):
+        for c in range(n_chunks):
+            e = i * n_chunks + c
+            chunk = bits[i, 16 * per_chunk * c : 16 * per_chunk * (c + 1)]
+            listed = events[starts[e] : starts[e + 1]]
+            assert listed.size % 8 == 0
+            assert listed[listed != 16 * per_chunk].tolist() == np.flatnonzero(chunk).tolist()
+
+
+def test_a_chunk_of_more_lanes_than_16_bits_can_count_is_listed_in_32() -> None:
+    words = np.zeros((1, 5000), np.uint16)
+    words[0, 4999] = 1
+    events, _ = list_events(words, 5000)
+    assert events.dtype == np.uint32
+    assert events[0] == 4999 * 16
 
 
 @pytest.mark.parametrize(
@@ -83,7 +109,7 @@ def test_events_list_exactly_the_words_that_hold_a_spike() -> None:
         (lambda: to_rows([[[1.0]]]), r"to_rows\.x: is a list, would have to be a numpy array"),
         (lambda: Lanes(-1, 2), r"Lanes\.n_steps: is -1, would have to be in"),
         (lambda: Lanes(2**20, 2**20), r"Lanes\.n_lanes: is 1099511627776"),
-        (lambda: list_events(np.zeros((1, 1), np.uint16), 1 << 17), r"list_events\.words_per_chunk: is 131072"),
+        (lambda: list_events(np.zeros((1, 1), np.uint16), 0), r"list_events\.words_per_chunk: is 0"),
     ],
 )
 def test_what_the_kernels_cannot_take_is_refused_by_name(call: object, message: str) -> None:

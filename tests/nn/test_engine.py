@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from neurosparse.errors import UnsupportedError, ValidationError
 from neurosparse.kernels.choice import Plan
-from neurosparse.nn import engine, stepwise
+from neurosparse.nn import engine, sequence, stepwise
 from neurosparse.nn.engine_matmul import kernel_matmul, takes
 from neurosparse.nn.engine_source import PackedSpikes, tensor_of_rows
 from neurosparse.nn.matmul import torch_matmul
@@ -393,8 +393,8 @@ def test_auto_falls_back_and_says_so_once_while_fused_refuses(caplog: pytest.Log
         return SparseSNN(*layers, SparseLinear(4, 3, 0.5), readout(), engine=kind)
 
     x = torch.rand(4, 2, 6)
-    engine._reported.clear()
-    with caplog.at_level(logging.INFO, logger="neurosparse.nn.engine"):
+    sequence._reported.clear()
+    with caplog.at_level(logging.INFO, logger="neurosparse.nn.sequence"):
         mixed = net("auto")
         out = mixed(x)
         mixed(x)
