@@ -40,9 +40,10 @@ BENCHMARK = ROOT / "benchmarks" / "results" / "bench.json"
 STUDIES = {"mnist-1.33pc": "MNIST 1.33 %", "mnist-5pc": "MNIST 5 %", "digits": "digits 5 %, 64-256-128-10"}
 CONDITIONS = {"deep_r": "DEEP R", "static": "static random", "dense": "dense"}
 PAGES = {
-    "README.md": ("demo", "support", "results", "speed"),
+    "README.md": ("demo", "support-short", "results", "speed"),
     "docs/support.md": ("support",),
     "docs/gallery.md": ("results", "studies"),
+    "docs/explanation/quantisation.md": ("integers",),
     "docs/reference/cli.md": ("commands",),
     "docs/explanation/speed.md": ("speed", "layer", "training", "memory", "simulation", "growth", "targets"),
 }
@@ -76,15 +77,21 @@ def feature_networks() -> dict[str, Network]:
     }
 
 
-def support_matrix() -> str:
-    """Return the support matrix as a Markdown table, from what the engines declare."""
+def support_matrix(*, short: bool = False) -> str:
+    """Return the support matrix as a Markdown table, from what the engines declare; short: equal rows are one."""
     names = BACKENDS.names()
-    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    rows: dict[str, list[str]] = {}
     for feature, network in feature_networks().items():
-        cells = ["no" if get_backend(name).unsupported(network) else "exact" for name in names]
-        lines.append(f"| {feature} | " + " | ".join(cells) + " |")
-    cells = ["exact" if getattr(get_backend(name), "integers", False) else "no" for name in names]
-    lines.append("| Loihi's integers (`QuantizedNetwork`) | " + " | ".join(cells) + " |")
+        rows[feature] = ["no" if get_backend(name).unsupported(network) else "exact" for name in names]
+    integers = "Loihi's integers (`QuantizedNetwork`)"
+    rows[integers] = ["exact" if getattr(get_backend(name), "integers", False) else "no" for name in names]
+    if short:
+        equal: dict[tuple[str, ...], list[str]] = {}
+        for feature, cells in rows.items():
+            equal.setdefault(tuple(cells), []).append(feature)
+        rows = {"; ".join(features): list(cells) for cells, features in equal.items()}
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    lines += [f"| {feature} | " + " | ".join(cells) + " |" for feature, cells in rows.items()]
     return "\n".join(lines)
 
 
@@ -126,6 +133,14 @@ def benchmark_tables(measured: dict[str, Any]) -> dict[str, str]:
     return found
 
 
+def page_of(figure: str) -> str | None:
+    """Return the page in ``docs/studies`` that shows `figure`; `update_studies.py` puts the figure beside it."""
+    for page in sorted((ROOT / "docs" / "studies").glob("*.md")):
+        if f"](figures/{figure}.png)" in page.read_text(encoding="utf-8"):
+            return page.name
+    return None
+
+
 def studies() -> dict[str, tuple[str, str]]:
     """Return the scripts in ``examples`` that have made a figure, by name: what they ask, and their command."""
     found = {}
@@ -140,10 +155,11 @@ def studies() -> dict[str, tuple[str, str]]:
 
 def gallery() -> str:
     """Return every study's figure with the first line of its script and the command that makes it."""
-    shown = [
-        f"![{question}](figures/{name}.png)\n\n*{question}* `{command}`"
-        for name, (question, command) in studies().items()
-    ]
+    shown = []
+    for name, (question, command) in studies().items():
+        page = page_of(name)
+        folder, found = ("studies/figures", f" [What was found](studies/{page})") if page else ("figures", "")
+        shown.append(f"![{question}]({folder}/{name}.png)\n\n*{question}*{found} `{command}`")
     return "\n\n".join(["", *shown, ""]) if shown else "*None yet.*"
 
 
@@ -156,7 +172,7 @@ def commands() -> str:
         words = " ".join(["neurosparse", name, *arguments])
         # "format: what it is" is a list, a line each; Markdown would join the lines
         text = re.sub(r"\n(?=\w+: )", "  \n", inspect.cleandoc(command.help or ""))
-        lines += [f"## {name}", "", f"`{words}`", "", text, "", "| option | |", "|---|---|"]
+        lines += [f"## {name}", "", f"`{words}`", "", text, "", "| option | meaning |", "|---|---|"]
         for option in (p for p in command.params if p.param_type_name == "option"):
             names, told = "`, `".join(option.opts), (option.help or "").replace("|", "\\|")
             lines.append(f"| `{names}` | {told} |")
@@ -166,11 +182,27 @@ def commands() -> str:
 
 def figures(measured: dict[str, Any]) -> dict[Path, bytes]:
     """Return the figures that pages here show, except the demo's."""
-    made = {FIGURES / f"{name}.png": (RESULTS / f"{name}.png").read_bytes() for name in studies()}
+    unpaged = [name for name in studies() if page_of(name) is None]
+    made = {FIGURES / f"{name}.png": (RESULTS / f"{name}.png").read_bytes() for name in unpaged}
     made[FIGURES / "speed.png"] = png(speed_figure(measured))
     if "growth" in measured:
         made[FIGURES / "growth.png"] = png(growth_figure(measured))
     return made
+
+
+def integers_table() -> str | None:
+    """Return what Loihi's integers cost on MNIST, as a Markdown table; None where the study has not been run."""
+    path = RESULTS / "integers_on_mnist.json"
+    if not path.is_file():
+        return None
+    lines = ["| density | bits | float | quantised after training | trained in integers | synapses |", "|---" * 6 + "|"]
+    for density, found in json.loads(path.read_text()).items():
+        for bits, row in found.items():
+            if bits != "float":
+                shares = [f"{100 * share:.2f} %" for share in (found["float"], row["after_training"], row["trained"])]
+                synapses = f"{row['synapses_trained']:,}".replace(",", " ")
+                lines.append("| " + " | ".join([density, bits, *shares, synapses]) + " |")
+    return "\n".join(lines)
 
 
 def demo_table() -> str:
@@ -217,8 +249,12 @@ def main() -> None:
     parser.add_argument("--no-demo", action="store_true", help="keep the demo's table and figure as they are")
     options = parser.parse_args()
     measured = suite.load(BENCHMARK)
-    contents = {"support": support_matrix(), "results": results_table(), "studies": gallery(), "commands": commands()}
+    contents = {"support": support_matrix(), "support-short": support_matrix(short=True)}
+    contents |= {"results": results_table(), "studies": gallery(), "commands": commands()}
     contents |= benchmark_tables(measured)
+    integers = integers_table()
+    if integers is not None:
+        contents["integers"] = integers
     if not options.check and not options.no_demo:
         contents["demo"] = demo_table()
     stale = []
@@ -237,7 +273,8 @@ def main() -> None:
             path.write_bytes(content)
         return
     # pixels differ between machines, so the figures that are drawn here are not compared
-    stale += [f"docs/figures/{name}.png" for name in studies() if not (FIGURES / f"{name}.png").is_file()]
+    unpaged = [name for name in studies() if page_of(name) is None]
+    stale += [f"docs/figures/{name}.png" for name in unpaged if not (FIGURES / f"{name}.png").is_file()]
     if stale:
         raise SystemExit(f"{', '.join(stale)}: out of date, run python docs/update_readme.py --no-demo")
 

@@ -144,6 +144,54 @@ def variant(name: str) -> Paired:
     return Paired(name, "reference", 0.0, test.n, -test.difference, -test.high, -test.low, test.p)
 
 
+# ---- density_and_rate
+
+
+def of_rate(density: float, strength: float) -> list[Row]:
+    """Return the runs at a density with a strength of the penalty."""
+    return [r for r in result("density_and_rate") if (r["density"], r["strength"]) == (density, strength)]
+
+
+def rate_table() -> str:
+    """Return density x strength of the rate penalty: accuracy, operations by the input, by hidden spikes, and saved."""
+    rows = []
+    for density, strength in dict.fromkeys((r["density"], r["strength"]) for r in result("density_and_rate")):
+        found = of_rate(density, strength)
+        accuracy = spread([100 * r["test_accuracy"] for r in found]) + few(found)
+        thousands = [f"{mean(found, key) / 1e3:.2f}" for key in ("input_operations", "hidden_operations")]
+        rows.append([f"{density:.0%}", f"{strength:g}", accuracy, *thousands, f"{saved(density, strength):.0f} %"])
+    head = ["density", "penalty", "test accuracy, %", "by the input, 1000", "by hidden spikes, 1000", "of these saved"]
+    return table(head, rows)
+
+
+def saved(density: float, strength: float) -> float:
+    """Return the percentage of the hidden operations that a penalty saves."""
+    less, all_of_them = (mean(of_rate(density, s), "hidden_operations") for s in (strength, 0.0))
+    return 100 * (1 - less / all_of_them)
+
+
+# ---- robustness_and_density
+
+
+def of_network(name: str) -> list[Row]:
+    """Return the runs of a network."""
+    return [r for r in result("robustness_and_density") if r["name"] == name]
+
+
+def robustness_table() -> str:
+    """Return clean and robust accuracy of every network, and how many of the checks have failed."""
+    names = list(dict.fromkeys(r["name"] for r in result("robustness_and_density")))
+    radii = list(result("robustness_and_density")[0]["robust"])
+    rows = []
+    for name in names:
+        runs = of_network(name)
+        robust = [spread([100 * r["robust"][radius] for r in runs], 1) for radius in radii]
+        checks = [check["passed"] for r in runs for check in r["checks"]]
+        clean = spread([100 * r["test_accuracy"] for r in runs]) + few(runs)
+        rows.append([name, clean, *robust, f"{checks.count(False)} of {len(checks)}"])
+    return table(["network", "clean", *(f"radius {radius}" for radius in radii), "checks failed"], rows)
+
+
 # ---- benchmarks
 
 
@@ -167,6 +215,8 @@ TABLES: dict[str, Callable[[], str]] = {
     **{f"methods-{cell}": functools.partial(method_table, cell) for cell in CELLS},
     "methods-options": options_table,
     "ablations": ablation_table,
+    "rates": rate_table,
+    "robustness": robustness_table,
     "memory": lambda: tables.memory_table(suite.load(BENCHMARK)["training_step"]),
     "speed": lambda: tables.training_table(suite.load(BENCHMARK)["training_step"]),
     "growth": lambda: tables.growth_table(suite.load(BENCHMARK)["growth"]),
@@ -177,8 +227,9 @@ def number(key: str) -> str:
     """Return a number of the running text.
 
     ``accuracy METHOD DENSITY``; ``difference METHOD METHOD DENSITY`` (points, with its p); ``ratio KEY METHOD METHOD
-    DENSITY`` (how many times as large the first one's is); ``variant NAME`` (points against the reference); ``benefit
-    WHAT DENSITY`` (how many times as much dense training takes); ``large peak_rss`` (megabytes of the large layer).
+    DENSITY`` (how many times as large the first one's is); ``variant NAME`` (points against the reference); ``saved``
+    and ``lost DENSITY STRENGTH`` (hidden operations, points of accuracy); ``robust RADIUS NETWORK``; ``benefit WHAT
+    DENSITY`` (how many times as much dense training takes); ``large peak_rss`` (of the large layer).
     """
     kind, _, rest = key.partition(" ")
     words = rest.split(" ")
@@ -193,6 +244,14 @@ def number(key: str) -> str:
         return f"{mean(one, column) / mean(other, column):.2g}"
     if kind == "benefit":
         return f"{benefit(words[0], float(words[1])):.3g}"
+    if kind == "saved":
+        return f"{saved(float(words[0]), float(words[1])):.0f} %"
+    if kind == "lost":
+        without, penalised = (mean(of_rate(float(words[0]), s), "test_accuracy") for s in (0.0, float(words[1])))
+        return f"{100 * (penalised - without):+.2f}"
+    if kind == "robust":
+        radius, _, name = rest.partition(" ")
+        return f"{np.mean([100 * r['robust'][radius] for r in of_network(name)]):.1f}"
     if kind == "large":
         return f"{suite.load(BENCHMARK)['large_layer']['facts'][rest] / 1e6:.0f} MB"
     if kind == "variant":

@@ -16,25 +16,42 @@ from pathlib import Path
 from typing import Any
 
 import neurosparse as ns
-from neurosparse.analysis.metrics import stored_bytes
 from neurosparse.analysis.neurobench import neurobench
 from neurosparse.cli.runs import report_on
 from neurosparse.training.config import RunConfig
 from neurosparse.training.inputs import load_inputs
-from neurosparse.training.run import CONFIG, evaluate, read_metrics, train
+from neurosparse.training.integers import INTEGERS, finetuning, prepare
+from neurosparse.training.run import CONFIG, NETWORK, QUANTIZED, evaluate, read_metrics, train
 
 MODELS = Path(__file__).resolve().parent
 SAMPLES = 1000
+RECIPE = "recipe.toml"
+"""The recipe of a model in integers: a float network that is fine-tuned in them. Its config.toml is the latter's."""
+
+CHIP, BITS, EPOCHS = "loihi2", 8, 5
+
+
+def recipe_of(name: str) -> Path:
+    """Return the file that says how a model is trained."""
+    special = MODELS / name / RECIPE
+    return special if special.is_file() else MODELS / name / CONFIG
 
 
 def names() -> list[str]:
     """Return the models that have a recipe."""
-    return sorted(path.parent.name for path in MODELS.glob(f"*/{CONFIG}"))
+    return sorted({path.parent.name for file in (CONFIG, RECIPE) for path in MODELS.glob(f"*/{file}")})
+
+
+def network_of(folder: Path) -> ns.Network | ns.QuantizedNetwork:
+    """Return what is deployed of a run, or of a model: integers if it has some."""
+    if (folder / QUANTIZED).is_file():
+        return ns.QuantizedNetwork.load(folder / QUANTIZED)
+    return ns.Network.load(folder / NETWORK)
 
 
 def measure(run: Path) -> dict[str, Any]:
     """Return what the card says about a trained run."""
-    network = ns.Network.load(run / "network.safetensors")
+    network, floats = network_of(run), ns.Network.load(run / NETWORK)
     result = evaluate(run, "test")
     inputs, _ = load_inputs(run, "test", min(SAMPLES, result["samples"]))
     recording = ns.simulate(network, inputs)
@@ -48,14 +65,21 @@ def measure(run: Path) -> dict[str, Any]:
         "shape": [network.input.n, *(p.n for p in network.populations)],
         "seed": RunConfig.load(run / CONFIG).seed,
         "training_seconds": round(sum(row["seconds"] for row in read_metrics(run)), 1),
-        "stored_bytes": stored_bytes(network).total,
-        "neurobench": neurobench(network, recording, inputs).to_dict(),
+        "stored_bytes": (run / (QUANTIZED if (run / QUANTIZED).is_file() else NETWORK)).stat().st_size,
+        "neurobench": neurobench(floats, recording, inputs).to_dict(),
     }
 
 
 def card(name: str, results: dict[str, Any]) -> str:
     """Return the model card in Markdown."""
-    recipe = (MODELS / name / CONFIG).read_text(encoding="utf-8")
+    recipe = recipe_of(name).read_text(encoding="utf-8")
+    train_it = f"neurosparse train models/{name}/{recipe_of(name).name} --out runs/{name}"
+    try_it = f"neurosparse simulate models/{name} --backend brian2"
+    if recipe_of(name).name == RECIPE:
+        train_it += (
+            f" && neurosparse finetune runs/{name} --bits {BITS} --epochs {EPOCHS} --chip {CHIP} --out runs/in{BITS}"
+        )
+        try_it = f"neurosparse simulate models/{name} --integer --backend native"
     about = " ".join(line.lstrip("# ") for line in recipe.splitlines() if line.startswith("#"))
     counted = results["neurobench"]
     rows = {
@@ -63,7 +87,7 @@ def card(name: str, results: dict[str, Any]) -> str:
         "Validation accuracy": f"{results['validation_accuracy']:.2%}",
         "Shape": "-".join(str(n) for n in results["shape"]),
         "Synapses": f"{results['synapses']} (density {results['density']:.2%})",
-        "Stored": f"{results['stored_bytes']} bytes; as dense matrices {counted['footprint']} bytes",
+        "Stored": f"{results['stored_bytes']} bytes as a file; as dense float matrices {counted['footprint']} bytes",
         "Operations per sample": f"{counted['effective_acs']:.0f} ACs, {counted['effective_macs']:.0f} MACs "
         f"in {counted['n_steps']} steps; dense {counted['dense_operations']:.0f}",
         "Activation sparsity": f"{counted['activation_sparsity']:.4f}",
@@ -80,28 +104,43 @@ def card(name: str, results: dict[str, Any]) -> str:
 |---|---|
 {table}
 
-Made by `neurosparse train models/{name}/config.toml --out runs/{name}`. Try it at once:
+Made by `{train_it}`. Try it at once:
 
 ```console
-$ neurosparse simulate models/{name} --backend brian2
+$ {try_it}
 ```
 
 Measured on one seed; for the spread over seeds see the results in the project's README. Trained and tested on the
-data named in `config.toml` and on nothing else. Written by `python models/update.py {name}`.
+data named in the recipe and on nothing else. Written by `python models/update.py {name}`.
 """
 
 
 def update(name: str, runs: Path) -> None:
     """Train `name`, or continue, and write everything about it."""
     run, folder = runs / name, MODELS / name
-    train(folder / CONFIG, run, resume=(run / CONFIG).exists())
+    train(recipe_of(name), run, resume=(run / CONFIG).exists())
+    if recipe_of(name).name == RECIPE:
+        run = _in_integers(run, runs / f"{name}-in-integers")
     report_on(run)
     results = measure(run)
-    shutil.copyfile(run / "network.safetensors", folder / "network.safetensors")
+    for file in (NETWORK, QUANTIZED, INTEGERS, CONFIG):
+        if (run / file).is_file() and (file != CONFIG or recipe_of(name).name == RECIPE):
+            shutil.copyfile(run / file, folder / file)
     shutil.copyfile(run / "figures" / "overview.png", folder / "overview.png")
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / "README.md").write_text(card(name, results), encoding="utf-8")
     print(f"{name}: {results['test_accuracy']:.2%}, {results['synapses']} synapses, {results['training_seconds']} s")
+
+
+def _in_integers(run: Path, out: Path) -> Path:
+    """Fine-tune `run` in integers, or continue, and return the new run."""
+    config = RunConfig.load(run / CONFIG)
+    if not (out / INTEGERS).is_file():
+        network = ns.Network.load(run / NETWORK)
+        calibration, _ = load_inputs(run, "train", 200)
+        prepare(out, network, ns.quantize(network, CHIP, bits=BITS, calibration=calibration))
+    train(finetuning(config, BITS, epochs=EPOCHS), out, resume=True)
+    return out
 
 
 def check() -> list[str]:

@@ -95,7 +95,7 @@ class QuantizedSNN(SparseSNN):
         return copy.deepcopy(self)
 
     def to_network(self, *, exact: bool = False, **options: Any) -> Network:
-        """Return the real network behind the integers, off the exact grid unless asked: the grid would move integers."""
+        """Return the real network behind the integers; off the exact grid, which would move integers, unless asked."""
         return super().to_network(exact=exact, **options)
 
     def to_quantized(self) -> QuantizedNetwork:
@@ -239,8 +239,8 @@ def _check(model: SparseSNN, like: QuantizedNetwork) -> None:
     if tuple(p.name for p in like.populations) != model.names:
         raise ValidationError(
             f"QuantizedSNN.like: has the populations {', '.join(p.name for p in like.populations)}, "
-            f"the model has {', '.join(model.names or ())}; biases of Synaptic neurons, which add one, cannot be trained "
-            "in integers"
+            f"the model has {', '.join(model.names or ())}; biases of Synaptic neurons, which add one, cannot be "
+            "trained in integers"
         )
     source = INPUT
     for name, layer in zip(model.names or (), model.layers(), strict=True):
