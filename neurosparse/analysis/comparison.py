@@ -18,6 +18,7 @@ from neurosparse.analysis.metrics import accuracy
 from neurosparse.analysis.parity import parity
 from neurosparse.core.container import write_atomically
 from neurosparse.core.network import Network
+from neurosparse.core.quantized import QuantizedNetwork
 from neurosparse.core.recording import Recording
 from neurosparse.errors import ArtifactError
 
@@ -68,13 +69,17 @@ class Simulation:
         return self.parity is not None and self.parity.get("voltage_mismatches") is not None
 
 
-def output_of(network: Network) -> str:
+def output_of(network: Network | QuantizedNetwork) -> str:
     """Return the population that is read out: the last of those that project to no other."""
     return (network.outputs or (network.populations[-1].name,))[-1]
 
 
 def compare(
-    network: Network, recording: Recording, reference: Recording | None, labels: NDArray[np.int64], seconds: float
+    network: Network | QuantizedNetwork,
+    recording: Recording,
+    reference: Recording | None,
+    labels: NDArray[np.int64],
+    seconds: float,
 ) -> Simulation:
     """Return the row of an engine's `recording`, compared with that of the `reference` (None: it is the reference)."""
     judged = parity(reference, recording) if reference is not None else None

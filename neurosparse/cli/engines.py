@@ -15,6 +15,7 @@ from neurosparse.backends.base import get_backend
 from neurosparse.backends.base import simulate as run_engine
 from neurosparse.cli.output import say, stdout
 from neurosparse.core.network import Network
+from neurosparse.core.quantized import QuantizedNetwork
 from neurosparse.core.recording import Recording
 from neurosparse.errors import MissingDependencyError
 
@@ -22,7 +23,7 @@ __all__ = ["print_simulations", "run_engines"]
 
 
 def run_engines(
-    network: Network,
+    network: Network | QuantizedNetwork,
     inputs: NDArray[Any],
     labels: NDArray[np.int64],
     backends: Iterable[str],
@@ -53,7 +54,7 @@ def run_engines(
     return rows
 
 
-def print_simulations(network: Network, rows: Sequence[Simulation], title: str) -> None:
+def print_simulations(network: Network | QuantizedNetwork, rows: Sequence[Simulation], title: str) -> None:
     """Print `rows` as one table, below it the first difference of engines that differ and how to get missing ones."""
     from rich.table import Table
 
@@ -77,5 +78,5 @@ def print_simulations(network: Network, rows: Sequence[Simulation], title: str) 
             console.print(f"{row.backend}: {row.missing}", markup=False, soft_wrap=True)
         elif row.identical is False:
             console.print(f"{row.backend}: {row.verdict}", markup=False, soft_wrap=True)
-    if network.grid is None and any(row.identical is False for row in rows):
+    if isinstance(network, Network) and network.grid is None and any(row.identical is False for row in rows):
         console.print("this network is not on the exact grid (exact=False), where engines may round differently")

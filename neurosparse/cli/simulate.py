@@ -21,21 +21,26 @@ def simulate(
     voltages: Annotated[
         bool, typer.Option("--voltages", help="Compare the voltages of all populations, not only the spikes.")
     ] = False,
+    integer: Annotated[
+        bool, typer.Option("--integer", help="Run its integers, which `deploy` or `finetune` has chosen.")
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Run the trained network of RUN in another engine and compare every spike with the reference.
 
-    Exit status 1 if a single spike, or a recorded voltage, differs. The result is kept for the report.
+    Exit status 1 if a single spike, or a recorded voltage, differs. The result is kept for the report, but not that of
+    integers.
     """
     from neurosparse.analysis.comparison import write_simulations
     from neurosparse.cli.engines import print_simulations, run_engines
-    from neurosparse.cli.runs import network_of
+    from neurosparse.cli.runs import any_network_of
     from neurosparse.training.inputs import load_inputs
 
-    network = network_of(run)
+    network = any_network_of(run, integer=integer)
     inputs, labels = load_inputs(run, "test", samples)
     rows = run_engines(network, inputs, labels, backend, voltages=voltages)
-    write_simulations(run, rows)
+    if not integer:
+        write_simulations(run, rows)
     if json_output:
         emit(
             {

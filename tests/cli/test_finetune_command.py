@@ -18,6 +18,10 @@ def test_finetune_trains_in_integers_that_deploy_then_takes(trained: Path, tmp_p
     (evaluated,) = lines(invoke("evaluate", out, "--json").stdout)
     (deployed,) = lines(invoke("deploy", out, "--bits", 4, "--samples", 360, "--json").stdout)
     assert deployed["accuracy"]["integer"] == pytest.approx(evaluated["accuracy"])
+    (simulated,) = lines(invoke("simulate", out, "--integer", "--backend", "native", "--voltages", "--json").stdout)
+    reference, native = simulated["simulations"]
+    assert reference["accuracy"] == pytest.approx(evaluated["accuracy"])
+    assert native["identical"]
     wrong = invoke("deploy", out, "--bits", 8)
     assert wrong.exit_code == 2
     assert "was fine-tuned with 4 bits, got 8" in wrong.stderr
