@@ -42,7 +42,7 @@ CONDITIONS = {"deep_r": "DEEP R", "static": "static random", "dense": "dense"}
 PAGES = {
     "README.md": ("demo", "support-short", "results", "speed"),
     "docs/support.md": ("support",),
-    "docs/gallery.md": ("results", "studies"),
+    "docs/gallery.md": ("models", "results", "studies"),
     "docs/explanation/quantisation.md": ("integers",),
     "docs/reference/cli.md": ("commands",),
     "docs/explanation/speed.md": ("speed", "layer", "training", "memory", "simulation", "growth", "targets"),
@@ -205,6 +205,17 @@ def integers_table() -> str | None:
     return "\n".join(lines)
 
 
+def models_table() -> str:
+    """Return the trained networks in ``models`` as a Markdown table."""
+    lines = ["| `models/` | shape | synapses | test accuracy |", "|---|---|---|---|"]
+    for path in sorted((ROOT / "models").glob("*/results.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        synapses = f"{found['synapses']:,} ({found['density']:.2%})".replace(",", " ")
+        shape = "-".join(str(n) for n in found["shape"])
+        lines.append(f"| `{path.parent.name}` | {shape} | {synapses} | {found['test_accuracy']:.2%} |")
+    return "\n".join(lines)
+
+
 def demo_table() -> str:
     """Run the demo, keep its figure, and return its table as Markdown."""
     with tempfile.TemporaryDirectory() as folder:
@@ -250,7 +261,7 @@ def main() -> None:
     options = parser.parse_args()
     measured = suite.load(BENCHMARK)
     contents = {"support": support_matrix(), "support-short": support_matrix(short=True)}
-    contents |= {"results": results_table(), "studies": gallery(), "commands": commands()}
+    contents |= {"results": results_table(), "studies": gallery(), "models": models_table(), "commands": commands()}
     contents |= benchmark_tables(measured)
     integers = integers_table()
     if integers is not None:

@@ -47,7 +47,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "noise of 1e-2 per step": {"temperature": 2.5e-3},
     "signs drawn anew at birth": {"signs": "redrawn"},
     "signs by Dale's law, 3 of 4 excite": {"signs": "dale"},
-    "newborns at |N(0, 0.1)|": {"birth_std": 0.1},
+    "newborns away from 0, sd 0.1": {"birth_std": 0.1},
     "Adam: age ignored": {"optimizer_state": "zero"},
     "Adam: mean second moment": {"optimizer_state": "layer_mean"},
     "Adam: state of the dead": {"optimizer_state": "carry"},
@@ -157,6 +157,8 @@ def draw(rows: dict[str, list[dict[str, Any]]]) -> bytes:
         right.barh(i, per_synapse, color=SERIES[2], height=0.6)
         right.text(per_synapse, i, f" {per_synapse:.1f}", va="center", fontsize=8, color=GREY)
     reference = np.mean([row["births"] / row["synapses"] for row in rows["reference"]])
+    right.set_xscale("symlog", linthresh=1)
+    right.set_xlim(0, None)
     left.axvline(0, color=GREY, linewidth=1)
     right.axvline(reference, color=GREY, linewidth=1)
     left.set_yticks(range(len(names)), names)

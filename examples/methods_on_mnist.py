@@ -14,7 +14,10 @@ that rewire. Runs go to ``--out``; numbers and the figure to ``examples/results`
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +26,17 @@ from typing import Any
 import numpy as np
 
 from neurosparse.analysis.palette import GREY, SERIES, new_row, png, style_axes
+from neurosparse.core.container import write_atomically
 from neurosparse.sweep import Sweep, SweepPlan, read_results
 from neurosparse.sweep.work import run_sweep
 from neurosparse.training.config import RunConfig
+from neurosparse.training.run import train
 
 DENSITIES = [0.1, 0.05, 0.02, 0.01]
 SEEDS = 3
 TUNING_SEED, TUNING_DENSITY = 100, 0.02
 EVERY = 20  # optimizer steps between two events, for methods that have events
+TIMES = "step_times.json"
 ALPHAS = [1e-2, 3e-2, 1e-1]
 
 
@@ -56,11 +62,12 @@ SPARSE = {
     "deep_r_rigl": Entry({"every": EVERY}, {"method.alpha": ALPHAS}),
     "ndsnn": Entry({"every": EVERY, "final": 0.25}, {"method.fraction": [0.1, 0.3]}, start=4.0),
 }
+_RATES = [3e-3, 1e-2, 2e-2]
 DENSE = {
-    "gradual_magnitude": Entry(choices={"training.learning_rate": [3e-3, 1e-2]}),
-    "one_shot": Entry(choices={"training.learning_rate": [3e-3, 1e-2]}),
-    "dnw": Entry(choices={"training.learning_rate": [3e-3, 1e-2]}),
-    "dense": Entry(choices={"training.learning_rate": [1e-3, 3e-3]}),
+    "gradual_magnitude": Entry(choices={"training.learning_rate": _RATES}),
+    "one_shot": Entry(choices={"training.learning_rate": [1e-2, 2e-2], "pruning.at": [0.25, 0.5]}),
+    "dnw": Entry(choices={"training.learning_rate": _RATES}),
+    "dense": Entry(choices={"training.learning_rate": [1e-3, 3e-3, 1e-2]}),
 }
 ENTRIES = SPARSE | DENSE
 
@@ -77,7 +84,7 @@ def base(name: str, seed: int, options: dict[str, Any]) -> dict[str, Any]:
     }
     for key, value in options.items():
         section, _, option = key.partition(".")
-        content[section][option] = value
+        content.setdefault(section, {"method": name} if section == "pruning" else {})[option] = value
     return RunConfig.load(content).model_dump(exclude_none=True)
 
 
@@ -111,7 +118,7 @@ def grid(name: str, options: dict[str, Any]) -> SweepPlan:
     )
 
 
-def train(out: Path, names: list[str], jobs: int) -> None:
+def train_all(out: Path, names: list[str], jobs: int) -> None:
     """Choose the options of every method, then make its runs for the table; what is there is not made again."""
     for name in names:
         choice = Sweep(out / "choose" / name, tuning(name))
@@ -120,15 +127,39 @@ def train(out: Path, names: list[str], jobs: int) -> None:
         sweep = Sweep(out / "table" / name, grid(name, options))
         run_sweep(sweep, jobs=jobs)
         print(f"{name} {options}: {sweep.counts()} {sweep.failures() or ''}", flush=True)
+        if not (sweep.path / TIMES).is_file():
+            write_atomically(sweep.path / TIMES, json.dumps(step_times(sweep.path)).encode())
+
+
+def step_times(folder: Path) -> dict[str, float]:
+    """Return CPU milliseconds of an optimizer step, by density: the mean of 40 steps of 128 images, two events."""
+    name, found = folder.name, {}
+    plan = SweepPlan.load(folder / "sweep.json")
+    for point in plan.points()[::SEEDS]:
+        short = plan.config(point).model_dump(exclude_none=True)
+        short["training"].update(epochs=2, samples=21 * 128)
+        times: list[float] = []
+        with tempfile.TemporaryDirectory() as run:
+            train(RunConfig.load(short), run, on_batch=functools.partial(_note_time, times))
+        steps = [*np.diff(times[:21]), *np.diff(times[21:])]  # not what lies between two epochs
+        density = 1.0 if name == "dense" else round(point["density"] / ENTRIES[name].start, 6)
+        found[f"{density:g}"] = 1e3 * float(np.mean(steps))
+    return found
+
+
+def _note_time(times: list[float], done: int, n_batches: int) -> None:
+    times.append(time.process_time())
 
 
 def results(out: Path) -> dict[str, Any]:
     """Return what the runs in `out` have found: the options chosen and one row per run of the table."""
-    found: dict[str, Any] = {"chosen": {}, "rows": []}
+    found: dict[str, Any] = {"chosen": {}, "step_milliseconds": {}, "rows": []}
     for name, entry in ENTRIES.items():
         if not (rows := read_results(out / "table" / name)):
             continue
         found["chosen"][name] = chosen(out / "choose" / name)
+        if (file := out / "table" / name / TIMES).is_file():
+            found["step_milliseconds"][name] = json.loads(file.read_text())
         for row in rows:
             content = {key: value for key, value in vars(row).items() if key not in ("run", "varied", "stored_bytes")}
             content["density"] = 1.0 if name == "dense" else round(row.density / entry.start, 6)
@@ -155,7 +186,7 @@ def draw(rows: Sequence[dict[str, Any]]) -> bytes:
             ax.axvline(float(np.mean(dense)), color=GREY, linewidth=1.2)
         ax.set_yticks(range(len(names)), names if ax is axes[0] else [""] * len(names))
         ax.set_ylim(len(names) - 0.5, -0.5)
-        style_axes(ax, x="test accuracy (%)", y="", title=f"{density:.0%} of the synapses", grid=False)
+        style_axes(ax, x="test accuracy (%)", y="", title=f"{100 * density:g} % of the synapses", grid=False)
         ax.grid(axis="x", color="#d9dbdf", linewidth=0.6)
         ax.set_axisbelow(True)
     return png(axes[0].figure)
@@ -169,7 +200,7 @@ def main() -> None:
     parser.add_argument("--only-report", action="store_true", help="train nothing, report what is there")
     arguments = parser.parse_args()
     if not arguments.only_report:
-        train(arguments.out, arguments.methods, arguments.jobs)
+        train_all(arguments.out, arguments.methods, arguments.jobs)
     found = results(arguments.out)
     folder = Path(__file__).parent / "results"
     (folder / "methods_on_mnist.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -17,7 +17,7 @@ from neurosparse.backends import get_backend
 from neurosparse.training.inputs import load_inputs
 from neurosparse.training.run import load_model
 
-ENGINES = ["snntorch", "brian2", "brian2-cython", "brian2-standalone", "lava"]
+ENGINES = ["native", "snntorch", "brian2", "brian2-cython", "brian2-standalone", "lava"]
 
 
 def table(network: ns.Network, inputs, labels, n_samples: int, n_lava: int) -> None:

@@ -19,7 +19,7 @@ CONFIG: dict[str, Any] = {
 }
 """64-256-128-10 on 8x8 images: 2 521 of 50 432 possible synapses."""
 
-BACKENDS = ("snntorch", "brian2", "lava")
+BACKENDS = ("native", "snntorch", "brian2", "lava")
 
 
 def demo(
