@@ -160,7 +160,9 @@ def of_rate(density: float, strength: float) -> list[Row]:
 def rate_table() -> str:
     """Return density x strength of the rate penalty: accuracy, operations by the input, by hidden spikes, and saved."""
     rows = []
-    for density, strength in dict.fromkeys((r["density"], r["strength"]) for r in result("density_and_rate")):
+    for density, strength in sorted(
+        {(r["density"], r["strength"]) for r in result("density_and_rate")}, key=lambda pair: (-pair[0], pair[1])
+    ):
         found = of_rate(density, strength)
         accuracy = spread([100 * r["test_accuracy"] for r in found]) + few(found)
         thousands = [f"{mean(found, key) / 1e3:.2f}" for key in ("input_operations", "hidden_operations")]
@@ -242,7 +244,8 @@ def number(key: str) -> str:
         return f"{100 * mean(of_method(words[0], float(words[1])), 'test_accuracy'):.2f}"
     if kind == "difference":
         test = paired(words[0], words[1], float(words[2]))
-        return f"{100 * test.difference:+.2f}" + (f" (p = {test.p:.3f})" if np.isfinite(test.p) else "")
+        p = "p < 0.001" if test.p < 0.001 else f"p = {test.p:.3f}"
+        return f"{100 * test.difference:+.2f}" + (f" ({p})" if np.isfinite(test.p) else "")
     if kind == "ratio":
         column, first, second, density = words
         one, other = (of_method(m, 1.0 if m == "dense" else float(density)) for m in (first, second))

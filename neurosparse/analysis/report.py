@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from neurosparse.analysis import plots
 from neurosparse.analysis.animation import rewiring_gif
 from neurosparse.analysis.comparison import output_of, read_simulations
+from neurosparse.analysis.deployments import Deployed, read_deployments
 from neurosparse.analysis.metrics import possible_synapses
 from neurosparse.analysis.pages import data_uri, render
 from neurosparse.analysis.palette import new_axes, png
@@ -102,6 +103,7 @@ def write_report(
         summary=summary(network, metrics, simulations, example),
         simulations=simulations,
         neurobench=neurobench_rows(network, example),
+        deployments=_deployments(page),
         populations=populations(network, example),
         projections=connections(network, initial),
         figures=page.figures,
@@ -165,6 +167,18 @@ def _animation(page: _Page, initial: Network | None) -> None:
     content = rewiring_gif([(title, network.projections[most]) for title, network in networks])
     p = page.network.projections[most]
     page.add_file("rewiring", "rewiring.gif", f"The synapses from {p.source} to {p.target} while they rewire.", content)
+
+
+def _deployments(page: _Page) -> list[Deployed]:
+    """Return what `deploy` has found for each chip, and show the figures that it has drawn."""
+    found = read_deployments(page.run)
+    for chip in found:
+        for kind, caption in (("cores", "How full each core is."), ("energy", "Energy per sample, a model.")):
+            path = page.run / "figures" / f"{kind}_{chip.name}.png"
+            if path.is_file():
+                uri = data_uri("png", path.read_bytes())
+                page.figures.setdefault("chip", []).append((f"{chip.title}: {caption}", uri))
+    return found
 
 
 def _file(kind: str, projection: Projection, *parts: str) -> str:

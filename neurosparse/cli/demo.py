@@ -15,7 +15,7 @@ CONFIG: dict[str, Any] = {
     "data": {"name": "digits", "encoding": "constant", "n_steps": 10},
     "network": {"hidden": [256, 128], "density": 0.05},
     "method": {"name": "deep_r", "alpha": 0.01},
-    "training": {"epochs": 40, "batch_size": 32, "learning_rate": 0.01},
+    "training": {"epochs": 40, "batch_size": 32, "learning_rate": 0.01, "snapshots": 10},
 }
 """64-256-128-10 on 8x8 images: 2 521 of 50 432 possible synapses."""
 

@@ -124,7 +124,8 @@ class TrainingConfig(_Section):
     `dropout`: of hidden neurons, held over the sequence. `gradient_density`: of the gradients the optimizer sees, with
     error feedback. `patience`: epochs without a better validation accuracy after which training stops; the network of
     the best epoch is then the one that is deployed.
-    `tbptt_steps` and `checkpoint_steps`: see `SparseSNN`.
+    `tbptt_steps` and `checkpoint_steps`: see `SparseSNN`. `snapshots`: how many networks to keep on the way, for the
+    animation of the report.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 20
@@ -141,6 +142,7 @@ class TrainingConfig(_Section):
     patience: Annotated[int, Field(ge=1)] | None = None
     tbptt_steps: Annotated[int, Field(ge=1)] | None = None
     checkpoint_steps: Annotated[int, Field(ge=1)] | None = None
+    snapshots: Annotated[int, Field(ge=1, le=100)] | None = None
 
 
 class RunConfig(_Section):

@@ -110,6 +110,8 @@ def train(
         save_checkpoint(
             out / CHECKPOINT, model=model, optimizer=optimizer, rewirer=rewirer, progress=trainer.progress, config=text
         )
+        if epoch.epoch in _snapshot_epochs(config):
+            model.to_network().save(out / "snapshots" / f"{epoch.epoch:05d}.safetensors")
         if on_epoch is not None:
             on_epoch(epoch)
     if trainer.finish():  # after the last checkpoint, which is of the training's own kind of weights
@@ -163,6 +165,12 @@ def evaluate(run: str | Path, split: SplitName = "test", samples: int | None = N
         "density": network.density,
         "dtype": str(network.dtype),
     }
+
+
+def _snapshot_epochs(config: RunConfig) -> set[int]:
+    """Return the epochs after which the network is kept: evenly over the run, the last included."""
+    n = config.training.snapshots
+    return set() if n is None else set(np.linspace(0, config.training.epochs, n + 1).round().astype(int)[1:].tolist())
 
 
 def _model(config: RunConfig, run: Path, dataset: Dataset) -> SparseSNN:

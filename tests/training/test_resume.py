@@ -166,3 +166,13 @@ def test_a_damaged_checkpoint_is_refused_and_left_alone(tmp_path):
     with pytest.raises(ArtifactError, match="damaged, truncated or not a safetensors file"):
         resume(tmp_path / "run")
     assert contents(tmp_path / "run") == before
+
+
+def test_snapshots_are_kept_evenly_over_the_run(tmp_path):
+    train(config(training={"epochs": 5, "snapshots": 2}), tmp_path / "run")
+    assert sorted(path.name for path in (tmp_path / "run" / "snapshots").iterdir()) == [
+        "00002.safetensors",
+        "00005.safetensors",
+    ]
+    last = (tmp_path / "run" / "snapshots" / "00005.safetensors").read_bytes()
+    assert last == (tmp_path / "run" / "network.safetensors").read_bytes()
