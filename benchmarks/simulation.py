@@ -37,9 +37,9 @@ from neurosparse.backends import brian2 as brian2_engine
 from neurosparse.backends import brian2_session, copies
 from neurosparse.backends.base import get_backend, simulate
 from neurosparse.backends.native import Native
-from neurosparse.backends.pipeline import pipeline
 from neurosparse.core.grid import snap_to_grid
 from neurosparse.core.network import Network, is_readout
+from neurosparse.core.pipeline import pipeline
 from neurosparse.core.recording import Recording
 from neurosparse.core.rng import stream
 from neurosparse.data import PoissonRate, load_dataset

@@ -23,8 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurosparse.backends import brian2_session, copies
 from neurosparse.backends.base import Quantity, thresholds
-from neurosparse.backends.pipeline import Pipeline, impossible_loops, pipeline
 from neurosparse.core.network import Network, is_readout
+from neurosparse.core.pipeline import Pipeline, impossible_loops, pipeline
 from neurosparse.core.recording import Recording
 from neurosparse.errors import ValidationError
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.backends.pipeline import Pipeline
 from neurosparse.core.graph import Graph
 from neurosparse.core.network import INPUT, Network
+from neurosparse.core.pipeline import Pipeline
 
 __all__ = [
     "Generators",

@@ -4,7 +4,7 @@ Lava 0.10.0 runs on Python 3.10 only, so the network goes to `lava_worker.py` in
 (`neurosparse.backends.sidecar`) and its recordings come back as arrays. A `Network` runs in Lava's floating-point
 models, a `QuantizedNetwork` in its fixed-point ones. Every projection is a ``Sparse`` process; neurons are Lava's
 ``LIF`` where that says the same as `neurosparse.core`, else the processes of ``lava_processes``. A hop costs one step
-there (`neurosparse.backends.pipeline`).
+there (`neurosparse.core.pipeline`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from neurosparse.backends.base import Quantity, float_recording
 from neurosparse.backends.copies import synaptic_events
 from neurosparse.backends.integers import integer_inputs, integer_recording
 from neurosparse.backends.lava_spec import float_spec, integer_spec, overflows
-from neurosparse.backends.pipeline import Pipeline, impossible_loops, pipeline
 from neurosparse.backends.sidecar import lava_python, run_worker
 from neurosparse.core.graph import Graph
 from neurosparse.core.network import Network
+from neurosparse.core.pipeline import Pipeline, impossible_loops, pipeline
 from neurosparse.core.quantized import QuantizedNetwork
 from neurosparse.core.recording import Recording
 from neurosparse.errors import SidecarError, UnsupportedError, ValidationError

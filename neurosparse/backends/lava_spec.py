@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.backends.pipeline import Pipeline
 from neurosparse.core.graph import Graph
 from neurosparse.core.integers import PAYLOAD_BITS
 from neurosparse.core.network import INPUT, Network, is_readout
+from neurosparse.core.pipeline import Pipeline
 from neurosparse.core.quantized import PARAMETERS, QuantizedNetwork
 
 __all__ = ["float_spec", "integer_spec", "overflows"]

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import neurosparse as ns
 from neurosparse.backends import copies
-from neurosparse.backends.pipeline import pipeline
 from neurosparse.core.network import INPUT, Input, Network, Population, Projection
 from neurosparse.core.neurons import LIF
+from neurosparse.core.pipeline import pipeline
 
 NETWORK = Network(
     Input(2, "analog"),

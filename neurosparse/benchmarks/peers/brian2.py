@@ -13,8 +13,8 @@ import numpy as np
 
 from neurosparse.backends import brian2 as engine
 from neurosparse.backends import brian2_session
-from neurosparse.backends.pipeline import pipeline
 from neurosparse.core.network import Network, is_readout
+from neurosparse.core.pipeline import pipeline
 
 if TYPE_CHECKING:
     from neurosparse.benchmarks.worker import Work

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurosparse.backends.pipeline import impossible_loops, pipeline
 from neurosparse.core.network import INPUT, Input, Network, Population, Projection
 from neurosparse.core.neurons import LIF
+from neurosparse.core.pipeline import impossible_loops, pipeline
 from neurosparse.errors import UnsupportedError
 
 
