@@ -14,7 +14,7 @@ from neurosparse.core.recording import Recording
 from neurosparse.core.registry import Registry
 from neurosparse.errors import MissingDependencyError, UnknownNameError, UnsupportedError
 
-__all__ = ["BACKENDS", "Backend", "Quantity", "get_backend", "simulate"]
+__all__ = ["BACKENDS", "Backend", "Quantity", "fastest_exact", "get_backend", "simulate"]
 
 Quantity = Literal["spikes", "voltages", "currents"]
 
@@ -64,6 +64,12 @@ class Backend(Protocol):
 def get_backend(backend: str | Backend) -> Backend:
     """Return the backend of that name with its default options; a backend object is returned as it is."""
     return BACKENDS.get(backend)() if isinstance(backend, str) else backend
+
+
+def fastest_exact(network: Network | QuantizedNetwork) -> str:
+    """Return the name of the fastest engine here that has the reference's bits: ``native``, or the reference itself."""
+    native = get_backend("native")
+    return "native" if native.missing() is None and not native.unsupported(network) else "reference"
 
 
 def simulate(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neurosparse.analysis.comparison import output_of
 from neurosparse.analysis.metrics import accuracy
 from neurosparse.analysis.parity import Parity, parity
-from neurosparse.backends.base import get_backend, simulate
+from neurosparse.backends.base import fastest_exact, get_backend, simulate
 from neurosparse.cli.output import say
 from neurosparse.cli.runs import any_network_of
 from neurosparse.core.container import write_atomically
@@ -157,14 +157,14 @@ def _data(source: Path, samples: int | None) -> tuple[NDArray[Any] | None, NDArr
 
 def _measure(found: Deployment, inputs: NDArray[Any], labels: NDArray[np.int64]) -> None:
     say(f"running {labels.size} samples x {len(inputs)} steps ...")
-    recording = simulate(found.network, inputs)
+    recording = simulate(found.network, inputs, backend=fastest_exact(found.network))
     output = output_of(found.network)
     found.n_samples, found.n_steps = recording.n_samples, recording.n_steps
     found.float_accuracy = accuracy(recording.decisions(output), labels)
     network: Network | QuantizedNetwork = found.network
     if found.quantized is not None:
         network = found.quantized
-        recording = simulate(network, inputs)
+        recording = simulate(network, inputs, backend=fastest_exact(network))
         found.integer_accuracy = accuracy(recording.decisions(output), labels)
     if found.placement is not None:
         found.energy = energy(network, recording, inputs, chip=found.chip, placement=found.placement)

@@ -49,12 +49,12 @@ def any_network_of(path: Path, *, integer: bool = False) -> Network | QuantizedN
 
 
 def measure(run: Path, network: Network, split: Any, samples: int | None) -> dict[str, Any]:
-    """Return what `network` did on a split in the reference: spikes, synaptic operations, silent neurons, bytes."""
-    from neurosparse.backends.base import simulate
+    """Return what `network` did on a split, exactly: spikes, synaptic operations, silent neurons, bytes."""
+    from neurosparse.backends.base import fastest_exact, simulate
     from neurosparse.training.inputs import load_inputs
 
     inputs, _ = load_inputs(run, split, samples)
-    recording = simulate(network, inputs)
+    recording = simulate(network, inputs, backend=fastest_exact(network))
     active, size = activity(recording), stored_bytes(network)
     return {
         "spikes_per_sample": recording.n_spikes / recording.n_samples,

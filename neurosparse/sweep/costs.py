@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from neurosparse.analysis.metrics import synaptic_operations
-from neurosparse.backends.base import get_backend, simulate
+from neurosparse.backends.base import fastest_exact, simulate
 from neurosparse.core.container import write_atomically
 from neurosparse.core.network import Network
-from neurosparse.errors import NeurosparseError
 
-__all__ = ["OperationsMeter", "fastest_engine", "operations_per_sample"]
+__all__ = ["OperationsMeter", "operations_per_sample"]
 
 FILE = "operations.json"
 SAMPLES = 200
@@ -56,15 +55,5 @@ class OperationsMeter:
 
 def operations_per_sample(network: Network, inputs: Any) -> float:
     """Return the synaptic operations of `network` per sample of `inputs` (time, batch, n_inputs)."""
-    recording = simulate(network, inputs, backend=fastest_engine(network))
+    recording = simulate(network, inputs, backend=fastest_exact(network))
     return synaptic_operations(network, recording, inputs) / max(recording.n_samples, 1)
-
-
-def fastest_engine(network: Network) -> str:
-    """Return the fastest engine here that has the reference's spikes."""
-    try:
-        native = get_backend("native")
-        usable = native.missing() is None and not native.unsupported(network)
-    except NeurosparseError:
-        usable = False
-    return "native" if usable else "reference"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import neurosparse as ns
+from neurosparse.backends.base import fastest_exact
 from neurosparse.backends.native import Native
 from neurosparse.core.grid import snap_to_grid
 from neurosparse.core.network import INPUT, Input, Network, Population, Projection
@@ -285,3 +286,12 @@ def test_no_index_is_out_of_bounds(tmp_path: Any) -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_fastest_exact_engine_is_the_native_one_unless_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = ns.Network(
+        ns.Input(1), [ns.Population("a", 1, ns.LIF())], [ns.Projection.from_dense("input", "a", np.float32([[1.0]]))]
+    )
+    assert fastest_exact(network) == "native"
+    monkeypatch.setattr(Native, "missing", lambda self: "pip install numba")
+    assert fastest_exact(network) == "reference"
