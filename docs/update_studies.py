@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosparse.analysis.tradeoff import Paired, paired_tests
+from neurosparse.analysis.tradeoff import Paired, paired_tests, points
 from neurosparse.benchmarks import suite, tables, training_step
 from neurosparse.benchmarks.rounds import ratio
 
@@ -199,6 +199,28 @@ def robustness_table() -> str:
     return table(["network", "clean", *(f"radius {radius}" for radius in radii), "checks failed"], rows)
 
 
+# ---- occams_hill
+
+
+def hill_table() -> str:
+    """Return test accuracies of every kind of network, of the training sets that are finished."""
+    rows = []
+    for arm, found in result("occams_hill").items():
+        for point in points(found):
+            rows.append([arm, point.method, f"{point.density:.0%}", f"{100 * point.mean:.2f} ± {100 * point.sd:.2f}"])
+    return table(["training images", "network", "density", "test accuracy, %"], rows)
+
+
+def hill(arm: str, method: str, density: float) -> str:
+    """Return by how many points `method` is better than the tuned dense network, and the p-value."""
+    (test,) = [
+        t
+        for t in paired_tests(result("occams_hill")[arm])
+        if (t.first, t.second, t.density) == (method, "dense", density)
+    ]
+    return f"{100 * test.difference:+.2f} (p = {test.p:.3f})"
+
+
 # ---- benchmarks
 
 
@@ -224,6 +246,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ablations": ablation_table,
     "rates": rate_table,
     "robustness": robustness_table,
+    "hill": hill_table,
     "memory": lambda: tables.memory_table(suite.load(BENCHMARK)["training_step"]),
     "speed": lambda: tables.training_table(suite.load(BENCHMARK)["training_step"]),
     "growth": lambda: tables.growth_table(suite.load(BENCHMARK)["growth"]),
@@ -260,6 +283,8 @@ def number(key: str) -> str:
     if kind == "robust":
         radius, _, name = rest.partition(" ")
         return f"{np.mean([100 * r['robust'][radius] for r in of_network(name)]):.1f}"
+    if kind == "hill":
+        return hill(words[0], words[1], float(words[2]))
     if kind == "large":
         return f"{suite.load(BENCHMARK)['large_layer']['facts'][rest] / 1e6:.0f} MB"
     if kind == "variant":

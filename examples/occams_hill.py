@@ -82,7 +82,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 
 def draw(arms: dict[str, list[dict[str, Any]]]) -> bytes:
     """Return the figure: for each training set, test accuracy against density beside the tuned dense network."""
-    axes = new_row(len(arms), (3.3 * len(arms), 3.2))
+    axes = new_row(len(arms), (max(5.0, 3.3 * len(arms)), 3.4))
     for ax, (arm, rows) in zip(axes, arms.items(), strict=True):
         for point in points(rows):
             if point.method == "dense":
@@ -119,7 +119,9 @@ def main() -> None:
             sweep = Sweep(arguments.out / arm / name, plan)
             run_sweep(sweep, jobs=arguments.jobs)
             print(f"{arm} {name}: {sweep.counts()}", flush=True)
-    arms = {arm: rows for arm in EPOCHS if (rows := rows_of(arguments.out / arm))}
+    found = {arm: rows_of(arguments.out / arm) for arm in EPOCHS}
+    # the dense networks are trained after the sparse ones: without them an arm is not finished
+    arms = {arm: rows for arm, rows in found.items() if any(row["method"] == "dense" for row in rows)}
     results = Path(__file__).parent / "results"
     kept = ("method", "density", "seed", "test_accuracy", "validation_accuracy", "synapses", "seconds")
     content = {arm: [{key: row[key] for key in kept} for row in rows] for arm, rows in arms.items()}
