@@ -96,6 +96,8 @@ def draw(arms: dict[str, list[dict[str, Any]]]) -> bytes:
                 error = [100 * point.sd for point in mine]
                 ax.errorbar(x, y, yerr=error, label=method, linewidth=1.4, markersize=3.5, marker="osD"[i], **series(i))
         ax.set_xscale("log")
+        ax.set_xticks([100 * density for density in DENSITIES], [f"{100 * density:g}" for density in DENSITIES])
+        ax.minorticks_off()
         size, _, noise = arm.partition("-")
         style_axes(
             ax,
@@ -123,7 +125,16 @@ def main() -> None:
     # the dense networks are trained after the sparse ones: without them an arm is not finished
     arms = {arm: rows for arm, rows in found.items() if any(row["method"] == "dense" for row in rows)}
     results = Path(__file__).parent / "results"
-    kept = ("method", "density", "seed", "test_accuracy", "validation_accuracy", "synapses", "seconds")
+    kept = (
+        "method",
+        "density",
+        "seed",
+        "test_accuracy",
+        "validation_accuracy",
+        "synapses",
+        "synaptic_operations",
+        "seconds",
+    )
     content = {arm: [{key: row[key] for key in kept} for row in rows] for arm, rows in arms.items()}
     (results / "occams_hill.json").write_text(json.dumps(content, indent=1) + "\n")
     (results / "occams_hill.png").write_bytes(draw(arms))
