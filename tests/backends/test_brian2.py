@@ -145,8 +145,12 @@ def test_interrupting_a_run_is_an_interrupt_and_not_a_shorter_recording(monkeypa
     network, x = _network()
     run = brian2.SpikeMonitor.run
     monkeypatch.setattr(brian2.SpikeMonitor, "run", lambda self: (signal.raise_signal(signal.SIGINT), run(self)))
-    with pytest.raises(KeyboardInterrupt):
-        ns.simulate(network, x, backend="brian2")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore the signal
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ns.simulate(network, x, backend="brian2")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_loop_shorter_than_its_hops_is_refused_with_its_reason() -> None:
