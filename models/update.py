@@ -20,8 +20,8 @@ from neurosparse.analysis.neurobench import neurobench
 from neurosparse.cli.runs import report_on
 from neurosparse.training.config import RunConfig
 from neurosparse.training.inputs import load_inputs
-from neurosparse.training.integers import INTEGERS, finetuning, prepare
-from neurosparse.training.run import CONFIG, NETWORK, QUANTIZED, evaluate, read_metrics, train
+from neurosparse.training.integers import INTEGERS, QUANTIZED, finetuning, prepare
+from neurosparse.training.run import CONFIG, NETWORK, evaluate, read_metrics, train
 
 MODELS = Path(__file__).resolve().parent
 SAMPLES = 1000

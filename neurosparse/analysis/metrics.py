@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosparse.core.network import INPUT, Network
+from neurosparse.core.network import Network
 from neurosparse.core.recording import Recording
+from neurosparse.deploy.events import arrived
 from neurosparse.errors import ValidationError
 
 __all__ = [
@@ -104,9 +105,7 @@ def synaptic_operations(network: Network, recording: Recording, inputs: ArrayLik
     x = check_inputs("synaptic_operations", network, recording, inputs)
     operations = 0
     for projection in network.projections:
-        source = x if projection.source == INPUT else recording.spikes[projection.source]
-        arrived = source[: max(0, len(source) - projection.delay)]
-        events: NDArray[np.int64] = np.count_nonzero(arrived, axis=(0, 1))
+        events = arrived(projection, recording, x)
         operations += int(events @ np.bincount(projection.indices, minlength=projection.n_source))
     return operations
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosparse.core.graph import INPUT, Graph
 from neurosparse.core.recording import Recording
-from neurosparse.deploy.placement import Placement
 from neurosparse.errors import ValidationError
+
+if TYPE_CHECKING:
+    from neurosparse.deploy.placement import Placement
 
 __all__ = ["EventCounts", "arrived", "checked_inputs", "count_events"]
 

@@ -29,6 +29,7 @@ from neurosparse.training.build import build_network, build_optimizer, build_rew
 from neurosparse.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, write_manifest
 from neurosparse.training.config import RunConfig
 from neurosparse.training.inputs import SplitName, dataset_of, encoder_of, load_inputs, split_of
+from neurosparse.training.integers import QUANTIZED, build_quantized
 from neurosparse.training.trainer import EpochMetrics, Trainer, accuracy
 
 __all__ = ["RunResult", "evaluate", "load_model", "read_metrics", "resume", "train"]
@@ -42,7 +43,6 @@ CHECKPOINT, NETWORK, INITIAL, METRICS, CONFIG = (
     "metrics.jsonl",
     "config.toml",
 )
-QUANTIZED = "quantized.safetensors"
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,6 @@ def evaluate(run: str | Path, split: SplitName = "test", samples: int | None = N
     network = Network.load(run / NETWORK)
     inputs, labels = load_inputs(run, split, samples)
     if config.quantization is not None:
-        from neurosparse.training.integers import build_quantized
-
         model: SparseSNN = build_quantized(config, run, NETWORK)
     else:
         model = SparseSNN.from_network(network, engine=config.training.engine)
@@ -176,8 +174,6 @@ def _snapshot_epochs(config: RunConfig) -> set[int]:
 def _model(config: RunConfig, run: Path, dataset: Dataset) -> SparseSNN:
     if config.quantization is None:
         return build_network(config, dataset.n_features, dataset.n_classes)
-    from neurosparse.training.integers import build_quantized
-
     return build_quantized(config, run)
 
 

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 import scipy.stats
 import torch
 from allocation import nothing_larger
+from plain_state import plain_state
 from torch import Tensor, nn
 
 from neurosparse import SparseLinear
@@ -90,14 +91,7 @@ class Run:
 
     def everything(self) -> list[Any]:
         """All that training depends on, as plain numbers that compare exactly."""
-        state = self.rewirer.state_dict()
-        moments = self.optimizer.state_dict()["state"]
-        return [
-            {key: value.tolist() for key, value in self.model.state_dict().items()},
-            {i: {k: v.tolist() for k, v in s.items() if isinstance(v, Tensor)} for i, s in moments.items()},
-            {key: value.tolist() for key, value in state["arrays"].items()},
-            state["meta"],
-        ]
+        return plain_state(self.model, self.optimizer, self.rewirer.state_dict())
 
 
 def check_index(run: Run) -> None:

@@ -12,6 +12,7 @@ import pytest
 import snntorch as snn
 import torch
 from allocation import LargeAllocation, nothing_larger
+from plain_state import plain_state
 from torch import Tensor, nn
 
 from neurosparse import SparseLinear, SparseSNN, readout
@@ -85,14 +86,7 @@ class Run:
 
     def everything(self) -> list[Any]:
         """All that training depends on, as plain numbers that compare exactly."""
-        state = self.pruner.state_dict()
-        moments = self.optimizer.state_dict()["state"]
-        return [
-            {key: value.tolist() for key, value in self.model.state_dict().items()},
-            {i: {k: v.tolist() for k, v in s.items() if isinstance(v, Tensor)} for i, s in moments.items()},
-            {key: value.tolist() for key, value in state["arrays"].items()},
-            state["meta"],
-        ]
+        return plain_state(self.model, self.optimizer, self.pruner.state_dict())
 
 
 @every_method
