@@ -60,10 +60,13 @@ def select_neurons(network: Network, keep: Mapping[str, ArrayLike]) -> Network:
         _between(p, ends[p.source], ends[p.target]) for p in network.projections if {p.source, p.target} <= set(ends)
     ]
     if not projections and network.projections:
-        # the type of the weights is that of all arithmetic, so somebody has to carry it
-        first = populations[0]
-        none = np.zeros((first.n, network.input.n), network.dtype)
-        projections = [Projection.from_dense(INPUT, first.name, none)]
+        # The type of the weights is that of all arithmetic, so somebody has to carry it; not a projection from the
+        # input, since payloads would ask for a coarser grid.
+        first, none = populations[0], np.zeros(0, np.int32)
+        starts = np.zeros(first.n + 1, np.int64)
+        projections = [
+            Projection(first.name, first.name, starts, none, none.astype(network.dtype), n_source=first.n, delay=1)
+        ]
     grid = None if network.grid is None else {name: network.grid[name] for name in masks}
     return dataclasses.replace(network, populations=populations, projections=projections, grid=grid)
 

@@ -210,6 +210,19 @@ def test_every_neuron_that_stays_does_the_same_at_every_step(case: tuple[Network
         assert (~fired).sum() >= report.silent[name]
 
 
+def test_what_is_left_without_projections_keeps_its_type_and_its_finest_grid() -> None:
+    bias = LI(beta=1.0, bias=np.float32([-0.5]))
+    silent = LIF(beta=0.9, v_threshold=0.5)
+    nothing = Projection.from_dense("b", "a", np.zeros((1, 1), np.float32), delay=1)
+    made = Network(
+        Input(1, "graded"), [Population("a", 1, bias), Population("b", 1, silent)], [nothing], grid={"a": 24, "b": 24}
+    )
+    compacted, report = compact_with_report(made)
+    assert (compacted.n_neurons, compacted.n_synapses, compacted.dtype) == (1, 0, np.float32)
+    assert compacted.grid == {"a": 24}
+    assert_same(made, report.kept, compacted, np.zeros((3, 2, 1), np.uint8))
+
+
 def test_select_neurons_refuses_masks_that_do_not_fit() -> None:
     original = network(Population("a", 2, LIF()), input_a=[[1, 0], [0, 1]])
     with pytest.raises(ValidationError, match=r"keep\['a'\]: must be 2 booleans, got bool of shape \(3,\)"):
