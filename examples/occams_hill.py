@@ -30,7 +30,7 @@ from neurosparse.training.config import RunConfig
 
 EPOCHS = {"500": 120, "2000": 60, "10000": 24, "55000": 10, "2000-noise": 60, "10000-noise": 24}
 DENSITIES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
-DENSE_TUNING = {"training.learning_rate": [1e-3, 3e-3], "training.weight_decay": [0.0, 0.1]}
+DENSE_TUNING = {"training.learning_rate": [1e-3, 3e-3, 1e-2], "training.weight_decay": [0.0, 0.1]}
 # hidden layers whose dense weights are as many as the synapses of the sparse network at these densities
 SMALL = {0.02: [6, 2], 0.05: [16, 5], 0.1: [33, 11], 0.2: [65, 22]}
 SEEDS = 3
