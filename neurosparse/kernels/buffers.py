@@ -83,7 +83,7 @@ def _take(size: int) -> mmap.mmap:
         # After a fork parent and child share the list but not the pages: copies, correct but private.
         fitting = [block for block in _idle if size <= len(block) <= max(2 * size, size + _HUGE_PAGE)]
         if fitting:
-            best = min(fitting, key=len)
+            best = min(reversed(fitting), key=len)  # the newest of the smallest: what is still in a cache
             _idle.remove(best)
             return best
     pages = -(-size // _HUGE_PAGE) if size >= _HUGE_PAGE else 0

@@ -73,7 +73,7 @@ def _begin(row, start, j):
 
 
 @jit
-def _integrate_chunk(j, t, steps, current, c_start, c_step, cells, shape, state, v_now, c_now):
+def _integrate_chunk(j, t, steps, current, c_start, c_step, cells, shape, state, v_now, c_now, past_caches):
     """Synaptic filter, membrane and spikes of one chunk of neuron j; filtered cells overwrite `current`."""
     padded = shape.padded
     start = (j * shape.n_steps + t) * padded
@@ -86,7 +86,7 @@ def _integrate_chunk(j, t, steps, current, c_start, c_step, cells, shape, state,
     words = state.words.reshape(-1)
     integrate_row(
         cells.mode, current, c_start, c_step, state.v.reshape(-1), start, state.post.reshape(-1), start, words, steps,
-        padded, cells.beta[j], cells.threshold[j], v_now,
+        padded, cells.beta[j], cells.threshold[j], v_now, past_caches,
     )  # fmt: skip
     rest = shape.n_samples % LANES
     if rest and words.size:  # padding samples may fire (a bias is enough), but nobody may see it
@@ -95,7 +95,8 @@ def _integrate_chunk(j, t, steps, current, c_start, c_step, cells, shape, state,
 
 
 @jit(parallel=True)
-def forward_sparse(indptr, indices, values, bias, rows, unit, events, starts, use_events, cells, shape, state, n_parts):
+def forward_sparse(indptr, indices, values, bias, rows, unit, events, starts, use_events, cells, shape, state,
+                   past_caches, n_parts):  # fmt: skip
     """Fused forward pass over spike words (`unit` 16) or rows of floats (`unit` 1)."""
     n, padded = indptr.size - 1, shape.padded
     n_lanes = shape.n_steps * padded
@@ -120,11 +121,11 @@ def forward_sparse(indptr, indices, values, bias, rows, unit, events, starts, us
                         current, 0, bias[j], values, indices, first, last, rows, t * padded // unit, n_lanes // unit,
                         steps * padded // LANES,
                     )  # fmt: skip
-                _integrate_chunk(j, t, steps, current, 0, padded, cells, shape, state, v_now, c_now)
+                _integrate_chunk(j, t, steps, current, 0, padded, cells, shape, state, v_now, c_now, past_caches)
 
 
 @jit(parallel=True)
-def forward_given(rows, constant, cells, shape, state, n_parts):
+def forward_given(rows, constant, cells, shape, state, past_caches, n_parts):
     """Forward pass of the neurons alone on rows of currents (n, n_lanes), or (n, padded) for a constant current."""
     n, padded = rows.shape[0], shape.padded
     flat = rows.reshape(-1)
@@ -144,6 +145,6 @@ def forward_given(rows, constant, cells, shape, state, n_parts):
                     for s in range(steps):
                         for b in range(0, padded, LANES):
                             store(current, s * padded + b, load(flat, start + s * step + b))
-                    _integrate_chunk(j, t, steps, current, 0, padded, cells, shape, state, v_now, c_now)
+                    _integrate_chunk(j, t, steps, current, 0, padded, cells, shape, state, v_now, c_now, past_caches)
                 else:
-                    _integrate_chunk(j, t, steps, flat, start, step, cells, shape, state, v_now, c_now)
+                    _integrate_chunk(j, t, steps, flat, start, step, cells, shape, state, v_now, c_now, past_caches)

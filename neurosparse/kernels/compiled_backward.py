@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from neurosparse.kernels import simd, simd_events
 from neurosparse.kernels.compiled import TILE, aligned
 from neurosparse.kernels.jit import jit
+from neurosparse.kernels.lanes import gather_block
 from neurosparse.kernels.membrane import (
     SUBTRACT_NOW,
     add_products,
@@ -52,48 +53,52 @@ class Gradients(NamedTuple):
 
 
 @jit
-def _differentiate_chunk(j, t, steps, g_spike, s_start, g_voltage, has_voltage, surrogate, steepness, cells, shape,
-                         state, out, slope, sums, rest, carry_v, carry_c, gradients):  # fmt: skip
-    """Gradient of the input current of one chunk of neuron j into `out`, parameters' gradients on the way."""
+def _differentiate_chunk(j, t, steps, g_spike, s_start, g_voltage, u_start, has_voltage, surrogate, steepness, cells,
+                        shape, state, v, post, synaptic, out, slope, sums, rest, carry_v, carry_c, c_start,
+                        gradients):  # fmt: skip
+    """Gradient of the input current of one chunk of neuron j into `out`, parameters' gradients on the way.
+
+    `v`, `post` and `synaptic` are the arrays of `state`, flat; the carries are flat, too. `rest` (padded,) is zero.
+    """
     padded = shape.padded
     start = (j * shape.n_steps + t) * padded
     n = steps * padded
-    v, post, threshold = state.v.reshape(-1), state.post.reshape(-1), cells.threshold[j]
+    threshold = cells.threshold[j]
+    wanted = gradients.beta.size > 0 or gradients.threshold.size > 0
+    started = t == 0 and state.start_v.size > 0
     slope_row(surrogate, steepness, v, start, threshold, slope, n)
-    before = rest
-    if t == 0 and state.start_v.size:
-        before = state.start_v[j]
-    elif t > 0:
-        before = post[start - padded : start] if cells.mode == SUBTRACT_NOW else v[start - padded : start]
-    sums[:] = 0
-    g_beta, g_threshold = sums[:padded], sums[padded:]
+    if started:
+        rest[:] = state.start_v[j]
+    if wanted or cells.mode >= SUBTRACT_NOW:
+        sums[:] = 0
     differentiate_row(
-        cells.mode, v, start, before, post, slope, g_spike, s_start, g_voltage, has_voltage, out, steps, padded,
-        cells.beta[j], threshold, carry_v, g_threshold,
+        cells.mode, v, start, padded, t > 0, rest, post, slope, g_spike, s_start, g_voltage, u_start, has_voltage, out,
+        steps, padded, cells.beta[j], threshold, carry_v, c_start, sums,
     )  # fmt: skip
-    if gradients.beta.size or gradients.threshold.size:
+    if wanted:
         parameter_row(
-            cells.mode, v, start, before, post, slope, g_spike, s_start, out, steps, padded, threshold, g_beta,
-            g_threshold,
+            cells.mode, v, start, padded, t > 0, rest, post, slope, g_spike, s_start, out, steps, padded,
+            threshold, sums,
         )  # fmt: skip
         if gradients.beta.size:
-            gradients.beta[j] += row_total(g_beta, padded)
+            gradients.beta[j] += row_total(sums, 0, padded)
         if gradients.threshold.size:
-            gradients.threshold[j] += row_total(g_threshold, padded)
+            gradients.threshold[j] += row_total(sums, padded, padded)
+    if started:
+        rest[:] = 0
     if cells.filtered:
-        filter_row_backward(out, 0, steps, padded, cells.alpha[j], carry_c)
+        filter_row_backward(out, 0, steps, padded, cells.alpha[j], carry_c, c_start)
         if gradients.alpha.size:
             sums[:] = 0
-            synaptic = state.synaptic.reshape(-1)
             if t == 0:
                 if state.start_c.size:
                     add_products(out, 0, state.start_c[j], 0, padded, sums, padded)
                 add_products(out, padded, synaptic, start, n - padded, sums, padded)
             else:
                 add_products(out, 0, synaptic, start - padded, n, sums, padded)
-            gradients.alpha[j] += row_total(sums, padded)
+            gradients.alpha[j] += row_total(sums, 0, padded)
     if gradients.bias.size:
-        gradients.bias[j] += row_total(out, n)
+        gradients.bias[j] += row_total(out, 0, n)
 
 
 @jit
@@ -118,9 +123,9 @@ def _keep_gradient(j, t, steps, out, shape, gradients):
 
 
 @jit
-def _nothing_to_do(j, n_lanes, g_spikes, g_voltages, gradients):
+def _nothing_to_do(j, n_lanes, g_spike, s_start, g_voltages, gradients):
     """Whether all incoming gradients of neuron j are zero: then all its outgoing ones are."""
-    if g_spikes.size and not all_zero(g_spikes, j * n_lanes, n_lanes):
+    if g_spike.size and not all_zero(g_spike, s_start, n_lanes):
         return False
     if g_voltages.size and not all_zero(g_voltages, j * n_lanes, n_lanes):
         return False
@@ -147,55 +152,83 @@ def _keep_zero(j, gradients):
 
 
 @jit(parallel=True)
-def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, g_voltages, surrogate, steepness, cells,
-             shape, state, gradients, n_parts):  # fmt: skip
+def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, in_steps, g_voltages, surrogate,
+             steepness, cells, shape, state, gradients, n_parts):  # fmt: skip
     """Fused backward pass; without `gradients.values` the source rows and the index are not looked at.
 
-    `g_spikes` and `g_voltages` are flat rows (n * n_lanes,), or of size 0.
+    `g_spikes` and `g_voltages` are flat rows (n * n_lanes,), or of size 0; `g_spikes` may be (time, batch, neuron),
+    flat, if `in_steps`: then it is turned into rows here, 16 neurons at a time.
     """
     n, padded = state.v.shape[0], shape.padded
     n_lanes = shape.n_steps * padded
-    n_chunks = (shape.n_steps + shape.chunk_steps - 1) // shape.chunk_steps
-    capacity = shape.chunk_steps * padded
+    n_groups = (n + LANES - 1) // LANES
     chained = gradients.carry_v.size > 0
-    g_values, active = gradients.values, gradients.active  # through the tuple, the parallel loop would change copies
     for part in prange(n_parts):
+        capacity = shape.chunk_steps * padded
         out, slope = aligned(capacity + LANES, state.v), aligned(capacity, state.v)
         out[capacity:] = 0  # what lists of events are filled up with
         none = aligned(capacity, state.v)
         none[:] = 0
         sums = aligned(2 * padded, state.v)
         rest = np.zeros(padded, state.v.dtype)
-        carry_v = gradients.carry_v if chained else np.empty((1, padded), state.v.dtype)
-        carry_c = gradients.carry_c if chained else np.empty((1, padded), state.v.dtype)
-        for j in range(part * n // n_parts, (part + 1) * n // n_parts):
-            if _nothing_to_do(j, n_lanes, g_spikes, g_voltages, gradients):
-                _keep_zero(j, gradients)
-                continue
-            place = j if chained else 0
-            if not chained:
-                carry_v[:] = 0
-                carry_c[:] = 0
-            for chunk in range(n_chunks - 1, -1, -1):
-                t = chunk * shape.chunk_steps
-                steps = min(shape.chunk_steps, shape.n_steps - t)
-                start = j * n_lanes + t * padded
-                _differentiate_chunk(
-                    j, t, steps, g_spikes if g_spikes.size else none, start if g_spikes.size else 0,
-                    g_voltages[start:] if g_voltages.size else none, g_voltages.size > 0, surrogate, steepness, cells,
-                    shape, state, out, slope, sums, rest, carry_v[place], carry_c[place], gradients,
-                )  # fmt: skip
-                _keep_gradient(j, t, steps, out, shape, gradients)
-                if all_zero(out, 0, steps * padded):  # as for voltages outside a surrogate's compact support
+        gathered = aligned(LANES * n_lanes if in_steps else 0, state.v)
+        v, post, synaptic = state.v.reshape(-1), state.post.reshape(-1), state.synaptic.reshape(-1)
+        carry_v = gradients.carry_v.reshape(-1) if chained else np.empty(padded, state.v.dtype)
+        carry_c = gradients.carry_c.reshape(-1) if chained else np.empty(padded, state.v.dtype)
+        for group in range(part * n_groups // n_parts, (part + 1) * n_groups // n_parts):
+            begin, end = group * LANES, min(n, (group + 1) * LANES)
+            if in_steps:
+                for t in range(shape.n_steps):
+                    gather_block(
+                        g_spikes, gathered, t * padded, n_lanes, t, begin, end - begin, shape.n_samples, n, padded
+                    )
+            for j in range(begin, end):
+                incoming, first = none, 0
+                if in_steps:
+                    incoming, first = gathered, (j - begin) * n_lanes
+                elif g_spikes.size:
+                    incoming, first = g_spikes, j * n_lanes
+                if _nothing_to_do(j, n_lanes, incoming if g_spikes.size else g_spikes, first, g_voltages, gradients):
+                    _keep_zero(j, gradients)
                     continue
-                active[j] = True
-                if g_values.size:
-                    vectors = steps * padded // LANES
-                    for k in range(indptr[j], indptr[j + 1]):
-                        i = np.intp(indices[k])
-                        if use_events:
-                            e = i * n_chunks + chunk
-                            g = simd_events.dot_events(out, events, starts[e], starts[e + 1])
-                        else:
-                            g = simd.dot(out, 0, rows, (i * n_lanes + t * padded) // unit, vectors)
-                        g_values[k] += g
+                if not chained:
+                    carry_v[:] = 0
+                    carry_c[:] = 0
+                _differentiate_neuron(
+                    j, indptr, indices, rows, unit, events, starts, use_events, incoming, first, g_spikes.size > 0,
+                    g_voltages, surrogate, steepness, cells, shape, state, v, post, synaptic, out, slope, sums, rest,
+                    carry_v, carry_c, j * padded if chained else 0, gradients,
+                )  # fmt: skip
+
+
+@jit
+def _differentiate_neuron(j, indptr, indices, rows, unit, events, starts, use_events, g_spike, s_start, has_spike,
+                          g_voltages, surrogate, steepness, cells, shape, state, v, post, synaptic, out, slope, sums,
+                          rest, carry_v, carry_c, c_start, gradients):  # fmt: skip
+    """Everything about one neuron, from its last chunk of time steps to the first."""
+    padded = shape.padded
+    n_lanes = shape.n_steps * padded
+    n_chunks = (shape.n_steps + shape.chunk_steps - 1) // shape.chunk_steps
+    for chunk in range(n_chunks - 1, -1, -1):
+        t = chunk * shape.chunk_steps
+        steps = min(shape.chunk_steps, shape.n_steps - t)
+        _differentiate_chunk(
+            j, t, steps, g_spike, s_start + t * padded if has_spike else 0, g_voltages, j * n_lanes + t * padded,
+            g_voltages.size > 0, surrogate, steepness, cells, shape, state, v, post, synaptic, out, slope, sums, rest,
+            carry_v, carry_c, c_start, gradients,
+        )  # fmt: skip
+        _keep_gradient(j, t, steps, out, shape, gradients)
+        if all_zero(out, 0, steps * padded):  # as for voltages outside a surrogate's compact support
+            continue
+        gradients.active[j] = True
+        if gradients.values.size:
+            first, last = np.intp(indptr[j]), np.intp(indptr[j + 1])
+            if use_events:
+                for k in range(first, last):
+                    e = np.intp(indices[k]) * n_chunks + chunk
+                    gradients.values[k] += simd_events.dot_events(out, events, starts[e], starts[e + 1])
+            else:
+                simd.add_dots(
+                    gradients.values, out, 0, rows, t * padded // unit, n_lanes // unit, indices, first, last,
+                    steps * padded // LANES,
+                )  # fmt: skip

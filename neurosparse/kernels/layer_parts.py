@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
 from neurosparse.kernels.checks import FLOATS, check_array
-from neurosparse.kernels.compiled import Cells, State
+from neurosparse.kernels.compiled import Cells, Shape, State
 from neurosparse.kernels.lanes import Lanes, to_rows
 from neurosparse.kernels.membrane import SUBTRACT_NOW, ZERO_NOW
 
@@ -21,10 +21,14 @@ __all__ = [
     "Sparse",
     "check_cells",
     "check_current",
+    "check_state",
     "gradient_rows",
     "make_cells",
     "new_state",
+    "shape_of",
 ]
+
+_CHUNK_LANES = 4096  # 16 KiB of floats: a row of voltages, one of gradients and one of slopes fit a 48 KiB L1 cache
 
 
 @dataclass(frozen=True)
@@ -160,3 +164,21 @@ def check_cells(owner: str, cells: Cells, n: int, dtype: np.dtype) -> None:
         raise ValidationError(
             f"{owner}.cells: are {cells.beta.size} of {cells.beta.dtype}, the layer has {n} neurons of {dtype}"
         )
+
+
+def check_state(owner: str, state: State, cells: Cells, lanes: Lanes, *, want_alpha: bool) -> None:
+    """Check what a forward pass kept against what its backward pass reads."""
+    n, dtype = cells.beta.size, cells.beta.dtype
+    check_cells(owner, cells, n, dtype)
+    check_array(owner, "state.v", state.v, dtype, (n, lanes.n_lanes))
+    if want_alpha and cells.filtered and state.synaptic.size != state.v.size:
+        raise ValidationError(
+            f"{owner}.want_alpha: the forward pass kept no synaptic currents, call it with Keep(synaptic=True)"
+        )
+    if cells.mode == SUBTRACT_NOW and state.post.shape != state.v.shape:
+        raise ValidationError(f"{owner}.state.post: was not kept, and this reset cannot be differentiated without")
+
+
+def shape_of(lanes: Lanes) -> Shape:
+    chunk = max(1, min(lanes.n_steps, _CHUNK_LANES // max(1, lanes.padded)))
+    return Shape(lanes.n_steps, lanes.n_samples, lanes.padded, chunk)

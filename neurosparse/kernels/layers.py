@@ -24,17 +24,21 @@ from neurosparse.kernels.layer_parts import (
     Sparse,
     check_cells,
     check_current,
+    check_state,
     gradient_rows,
     make_cells,
     new_state,
+    shape_of,
 )
-from neurosparse.kernels.membrane import SUBTRACT_NOW
 from neurosparse.kernels.products import check_operands
 from neurosparse.kernels.vectors import LANES
 
 __all__ = ["Adjoint", "Cells", "Keep", "Sparse", "backward", "forward", "forward_neurons", "make_cells"]
 
-_CHUNK_LANES = 4096  # 16 KiB of floats: a row of voltages, one of gradients and one of slopes fit a 48 KiB L1 cache
+# Voltages above this are written past the caches: with what else streams by in a step, they would not be there when the
+# backward pass reads them (measured: 24 against 8 to 13 GB/s where the caches are full of other things).
+_FAR_BYTES = 1 << 26
+_GATHERED_LANES = 1 << 14  # of 16 neurons, a MiB of floats: longer rows are gathered in a pass of their own
 
 
 def forward(
@@ -78,13 +82,13 @@ def forward(
         bias = np.zeros(n, linear.values.dtype)
     check_array(owner, "bias", bias, linear.values.dtype, (n,))
     state = new_state(owner, n, cells, lanes, linear.values.dtype, keep, start)
-    shape = _shape(lanes)
+    shape = shape_of(lanes)
     if state.v.size:
         events, starts = _events(owner, linear, shape)
         run(
             compiled.forward_sparse, state.v.size + linear.indices.size * lanes.n_words,
             linear.indptr, linear.indices, linear.values, bias, linear.rows.reshape(-1), unit, events, starts,
-            linear.method == "events", cells, shape, state, parts(n),
+            linear.method == "events", cells, shape, state, state.v.nbytes > _FAR_BYTES, parts(n),
         )  # fmt: skip
     return state
 
@@ -110,7 +114,8 @@ def forward_neurons(
     n, constant = check_current(owner, current, cells, lanes)
     state = new_state(owner, n, cells, lanes, current.dtype, keep, start)
     if state.v.size:
-        run(compiled.forward_given, state.v.size, current, constant, cells, _shape(lanes), state, parts(n))
+        far = state.v.nbytes > _FAR_BYTES
+        run(compiled.forward_given, state.v.size, current, constant, cells, shape_of(lanes), state, far, parts(n))
     return state
 
 
@@ -161,17 +166,15 @@ def backward(
     owner = "backward"
     dtype = cells.beta.dtype
     n = cells.beta.size
-    check_cells(owner, cells, n, dtype)
-    check_array(owner, "state.v", state.v, dtype, (n, lanes.n_lanes))
-    if want_alpha and cells.filtered and state.synaptic.size != state.v.size:
-        raise ValidationError(
-            f"{owner}.want_alpha: the forward pass kept no synaptic currents, call it with Keep(synaptic=True)"
-        )
-    if cells.mode == SUBTRACT_NOW and state.post.shape != state.v.shape:
-        raise ValidationError(f"{owner}.state.post: was not kept, and this reset cannot be differentiated without")
-    spikes = gradient_rows(owner, "g_spikes", g_spikes, n, lanes, dtype)
+    check_state(owner, state, cells, lanes, want_alpha=want_alpha)
+    in_steps = g_spikes is not None and g_spikes.ndim == 3 and lanes.n_lanes <= _GATHERED_LANES
+    if g_spikes is not None and in_steps:
+        check_array(owner, "g_spikes", g_spikes, dtype, (lanes.n_steps, lanes.n_samples, n))
+        spikes = g_spikes
+    else:
+        spikes = gradient_rows(owner, "g_spikes", g_spikes, n, lanes, dtype)
     voltages = gradient_rows(owner, "g_voltages", g_voltages, n, lanes, dtype)
-    shape = _shape(lanes)
+    shape = shape_of(lanes)
     if linear is None:
         linear, unit, values = _no_linear(dtype), LANES, np.zeros(0, dtype)
         events, starts = _NO_EVENTS
@@ -197,8 +200,8 @@ def backward(
         run(
             compiled_backward.backward, 4 * state.v.size + values.size * lanes.n_words,
             linear.indptr, linear.indices, linear.rows.reshape(-1), unit, events, starts, linear.method == "events",
-            spikes.reshape(-1), voltages.reshape(-1), surrogate, dtype.type(steepness), cells, shape, state, gradients,
-            parts(n),
+            spikes.reshape(-1), in_steps, voltages.reshape(-1), surrogate, dtype.type(steepness), cells, shape, state,
+            gradients, parts(n),
         )  # fmt: skip
     return Adjoint(
         values=values if linear.indptr.size else None,
@@ -226,11 +229,6 @@ def _room_for_current(current: str | None, n: int, lanes: Lanes, dtype: np.dtype
     elif current == "rows":
         rows = lanes.rows(n, dtype)
     return tiles, rows
-
-
-def _shape(lanes: Lanes) -> Shape:
-    chunk = max(1, min(lanes.n_steps, _CHUNK_LANES // max(1, lanes.padded)))
-    return Shape(lanes.n_steps, lanes.n_samples, lanes.padded, chunk)
 
 
 def _events(owner: str, linear: Sparse, shape: Shape) -> tuple[NDArray, NDArray[np.int64]]:

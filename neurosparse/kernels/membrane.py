@@ -24,7 +24,7 @@ import math
 import numpy as np
 
 from neurosparse.kernels.jit import jit
-from neurosparse.kernels.vectors import LANES, absolute, load, mask_word, splat, store, total, where, zeros
+from neurosparse.kernels.vectors import LANES, absolute, load, mask_word, splat, store, stream, total, where, zeros
 
 NONE, SUBTRACT, ZERO, ZERO_DISCARD, SUBTRACT_NOW, ZERO_NOW = range(6)
 NO_GRADIENT, ATAN, FAST_SIGMOID, SIGMOID, TRIANGULAR, BOXCAR = range(6)
@@ -43,26 +43,31 @@ def filter_row(row, start, n_steps, padded, alpha, state):
 
 
 @jit
-def filter_row_backward(row, start, n_steps, padded, alpha, carry):
-    """Turn gradients of the synaptic current into gradients of the input current in place."""
+def filter_row_backward(row, start, n_steps, padded, alpha, carry, c_start):
+    """Turn gradients of the synaptic current into gradients of the input current in place.
+
+    `carry` (padded,) from `c_start` is the gradient one step later, updated.
+    """
     decay = splat(alpha)
     for t in range(n_steps - 1, -1, -1):
         for b in range(0, padded, LANES):
             o = start + t * padded + b
-            g = load(row, o) + decay * load(carry, b)
-            store(carry, b, g)
+            g = load(row, o) + decay * load(carry, c_start + b)
+            store(carry, c_start + b, g)
             store(row, o, g)
 
 
 @jit
 def integrate_row(
-    mode, current, c_start, c_step, v, v_start, post, p_start, words, n_steps, padded, beta, threshold, state
-):
+    mode, current, c_start, c_step, v, v_start, post, p_start, words, n_steps, padded, beta, threshold, state,
+    past_caches,
+):  # fmt: skip
     """Run the membrane over `n_steps` steps: what the threshold sees to `v`, spikes to `words` (unless of size 0).
 
     `state` (padded,) is the voltage after the step before, updated. `c_step` is the distance of the currents of two
     steps, 0 for a constant current. `post` (unless of size 0) receives the voltages after the reset in the NOW modes.
-    The word of a vector of lanes is where the vector is in `v`.
+    The word of a vector of lanes is where the vector is in `v`. `past_caches`: `v`, whose rows then start on cache
+    lines, is too large to be in a cache when it is read.
     """
     decay, level, zero = splat(beta), splat(threshold), splat(v.dtype.type(0))
     keep_words, keep_post = words.size > 0, post.size > 0
@@ -91,7 +96,10 @@ def integrate_row(
                 u = decay * last + x
                 after = where(u > level, zero, u)
             store(state, b, after)
-            store(v, o, u)
+            if past_caches:
+                stream(v, o, u)
+            else:
+                store(v, o, u)
             if keep_post:
                 store(post, p_start + t * padded + b, after)
             if keep_words:
@@ -133,54 +141,59 @@ def slope_row(kind, steepness, v, v_start, threshold, out, n):
 
 @jit
 def differentiate_row(
-    mode, v, v_start, before, post, slope, g_spike, s_start, g_voltage, has_voltage, out, n_steps, padded, beta,
-    threshold, carry, g_threshold,
+    mode, v, v_start, v_step, inside, before, post, slope, g_spike, s_start, g_voltage, u_start, has_voltage, out,
+    n_steps, padded, beta, threshold, carry, c_start, sums,
 ):  # fmt: skip
     """Write the gradient of the membrane sum ``beta v + I`` of every lane to `out`, from the last step to the first.
 
-    `v` is what the threshold saw, from `v_start`; `before` (padded,) the voltage before the first of these steps;
-    `post` the voltages after the reset (read by SUBTRACT_NOW). `g_spike` starts at `s_start`; `g_voltage` (if
-    `has_voltage`), `slope` (of the surrogate) and `out` start at 0. `carry` (padded,) is the gradient of the sum one
-    step later, updated. `g_threshold` (padded,) collects the threshold's gradient in the NOW modes; `parameter_row`
-    does the others.
+    `v` is what the threshold saw, from `v_start`, steps `v_step` apart; the voltage before the first of these steps is
+    the one before in `v` if `inside` the sequence, else `before` (padded,); `post` holds the voltages after the reset,
+    laid out as `v` (read by SUBTRACT_NOW). `g_spike` starts at `s_start`, `g_voltage` (if `has_voltage`) at `u_start`,
+    `out` and `slope` (of the surrogate) at 0. `carry` (padded,) from `c_start` is the gradient of the sum one step
+    later, updated. The second half of `sums` (2 * padded,) collects the threshold's gradient in the NOW modes;
+    `parameter_row` does the others.
+
+    Places are given as numbers because a slice costs as much as the arithmetic on a short row.
     """
     decay, level, zero = splat(beta), splat(threshold), splat(v.dtype.type(0))
     for t in range(n_steps - 1, -1, -1):
         for b in range(0, padded, LANES):
             o = t * padded + b
-            x = v_start + o
-            later = load(carry, b)
-            direct = load(g_voltage, o) if has_voltage else zero
+            x = v_start + t * v_step + b
+            later = load(carry, c_start + b)
+            direct = load(g_voltage, u_start + o) if has_voltage else zero
             gs, ds = load(g_spike, s_start + o), load(slope, o)
             if mode == SUBTRACT or mode == NONE:  # noqa: SIM109 - `in` a tuple is slower compiled
                 g = (direct + decay * later) + gs * ds
             elif mode == ZERO:
                 g = (direct + decay * where(load(v, x) > level, zero, later)) + gs * ds
             elif mode == ZERO_DISCARD:
-                last = load(v, x - padded) if t else load(before, b)
+                last = load(v, x - v_step) if t or inside else load(before, b)
                 g = where(last > level, zero, (direct + decay * later) + gs * ds)
             elif mode == SUBTRACT_NOW:
-                reset = (load(post, x - padded) if t else load(before, b)) > level
+                reset = (load(post, x - v_step) if t or inside else load(before, b)) > level
                 after = direct + decay * later
                 through = (gs - level * after) * ds
                 g = after + through
                 fired = where(load(v, x) > level, after, zero) - where(reset, after, zero)
-                store(g_threshold, b, load(g_threshold, b) - fired - through - where(reset, g, zero))
+                change = fired + through + where(reset, g, zero)
+                store(sums, padded + b, load(sums, padded + b) - change)
             else:
                 u = load(v, x)
                 after = direct + decay * later
                 through = (gs - u * after) * ds
                 g = where(u > level, zero, after) + through
-                store(g_threshold, b, load(g_threshold, b) - through)
-            store(carry, b, g)
+                store(sums, padded + b, load(sums, padded + b) - through)
+            store(carry, c_start + b, g)
             store(out, o, g)
 
 
 @jit
 def parameter_row(
-    mode, v, v_start, before, post, slope, g_spike, s_start, g, n_steps, padded, threshold, g_beta, g_threshold
-):
-    """Collect per sample the gradients of beta (padded,) and, except in the NOW modes, of the threshold (padded,).
+    mode, v, v_start, v_step, inside, before, post, slope, g_spike, s_start, g, n_steps, padded, threshold,
+    sums,
+):  # fmt: skip
+    """Collect in `sums` per sample the gradients of beta, (padded,), and, except in the NOW modes, of the threshold.
 
     `g` is what `differentiate_row` wrote; the other arguments are as there.
     """
@@ -188,17 +201,17 @@ def parameter_row(
     for t in range(n_steps):
         for b in range(0, padded, LANES):
             o = t * padded + b
-            x = v_start + o
+            x = v_start + t * v_step + b
             gradient = load(g, o)
             last = load(before, b)
-            if t:
-                last = load(post, x - padded) if mode == SUBTRACT_NOW else load(v, x - padded)
+            if t or inside:
+                last = load(post, x - v_step) if mode == SUBTRACT_NOW else load(v, x - v_step)
             decayed = where(last > level, zero, last) if mode == ZERO or mode == ZERO_NOW else last  # noqa: SIM109
-            store(g_beta, b, load(g_beta, b) + gradient * decayed)
+            store(sums, b, load(sums, b) + gradient * decayed)
             if mode != SUBTRACT_NOW and mode != ZERO_NOW:
                 through = load(g_spike, s_start + o) * load(slope, o)
                 reset = where(last > level, gradient, zero) if mode == SUBTRACT else zero
-                store(g_threshold, b, load(g_threshold, b) - through - reset)
+                store(sums, padded + b, load(sums, padded + b) - through - reset)
 
 
 @jit
@@ -213,10 +226,10 @@ def add_products(a, a_start, c, c_start, n, sums, padded):
 
 
 @jit
-def row_total(row, n):
-    """Sum of the first `n` elements, a multiple of 16."""
+def row_total(row, start, n):
+    """Sum of `n` elements from `start`, a multiple of 16."""
     sums = splat(row.dtype.type(0))
-    for i in range(0, n, LANES):
+    for i in range(start, start + n, LANES):
         sums = sums + load(row, i)
     return total(sums)
 

@@ -6,6 +6,8 @@ layer's input gradient, which needs the transposed index and all current gradien
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
@@ -190,9 +192,8 @@ def input_gradient(
     check_indices(owner, "slots", slots, values.size)
     if active is not None:
         check_array(owner, "active", active, np.bool_, (n_target,))
-    pointers, rows, weights = _outgoing(
-        indptr, targets, slots, values, np.ones(0, np.bool_) if active is None else active
-    )
+    everybody = active is None or active.all()
+    pointers, rows, weights = _outgoing(indptr, targets, slots, values, np.ones(0, np.bool_) if everybody else active)
     shape = (lanes.n_steps, lanes.n_samples, n_source) if steps_layout else (n_source, lanes.n_lanes)
     out = borrow(shape, values.dtype)
     if out.size:
@@ -204,15 +205,38 @@ def input_gradient(
     return out
 
 
+def _outgoing(
+    pointers: NDArray[np.int32],
+    targets: NDArray[np.int32],
+    slots: NDArray[np.int32],
+    values: NDArray,
+    active: NDArray[np.bool_],
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray]:
+    """Return pointers, targets and weights of the synapses of each source, those to inactive targets left out.
+
+    The first three arguments are a transposed index, `values` (K,) in CSR order; with `active` of size 0 all are kept.
+    """
+    if not active.size:
+        weights = np.empty(slots.size, values.dtype)
+        run(_gather, slots.size * LANES, slots, values, weights)
+        return pointers, targets, weights
+    return cast(Any, _kept(pointers, targets, slots, values, active))
+
+
+@jit(parallel=True)
+def _gather(slots, values, weights):
+    for k in prange(slots.size):
+        weights[k] = values[slots[k]]
+
+
 @jit
-def _outgoing(indptr, targets, slots, values, active):
-    """Pointers, targets and weights of the synapses of each source, those to inactive targets left out."""
+def _kept(indptr, targets, slots, values, active):
     pointers, rows, weights = np.zeros_like(indptr), np.empty_like(targets), np.empty(slots.size, values.dtype)
     count = 0
     for j in range(indptr.size - 1):
         for k in range(indptr[j], indptr[j + 1]):
             rows[count], weights[count] = targets[k], values[slots[k]]
-            count += active[targets[k]] if active.size else True
+            count += active[targets[k]]
         pointers[j + 1] = count
     return pointers, rows[:count], weights[:count]
 

@@ -22,7 +22,6 @@ from neurosparse.kernels.jit import jit, run
 from neurosparse.kernels.lanes import Lanes
 from neurosparse.kernels.layer_parts import DEFAULT, Adjoint, Keep, check_cells, check_current, gradient_rows, new_state
 from neurosparse.kernels.membrane import (
-    SUBTRACT_NOW,
     add_products,
     differentiate_row,
     filter_row,
@@ -131,7 +130,7 @@ def _forward(current, c_row, c_step, indptr, indices, values, cells, state, star
                             store(synaptic, start + b, load(row, b))
                 integrate_row(
                     cells.mode, row, 0, 0, v, start, post, start, words, 1, size, cells.beta[j], cells.threshold[j],
-                    voltages[j],
+                    voltages[j], False,
                 )  # fmt: skip
                 if rest and group + mine == groups:
                     words[(start + size) // LANES - 1] &= np.uint16((1 << rest) - 1)
@@ -228,8 +227,9 @@ def _backward(pointers, targets, values, g_spikes, g_voltages, surrogate, steepn
         size, lane = min(width, groups - group) * LANES, group * LANES
         g_spike, g_voltage, slope, out = aligned(size, v), aligned(size, v), aligned(size, v), aligned(size, v)
         sums = aligned(2 * size, v)
-        nothing = np.zeros(size, values.dtype)
+        before = np.zeros(size, values.dtype)
         carry_v, carry_c = np.zeros((n, size), values.dtype), np.zeros((n, size), values.dtype)
+        flat_v, flat_c = carry_v.reshape(-1), carry_c.reshape(-1)
         if later_v.size:
             carry_v[:] = later_v[:, lane : lane + size]
             carry_c[:] = later_c[:, lane : lane + size]
@@ -251,35 +251,30 @@ def _backward(pointers, targets, values, g_spikes, g_voltages, surrogate, steepn
                     if g_voltages.size:
                         store(g_voltage, b, load(g_voltages, start + b))
                 slope_row(surrogate, steepness, v, start, cells.threshold[j], slope, size)
-                before = nothing
                 if t == 0 and state.start_v.size:
-                    before = state.start_v[j, lane : lane + size]
-                elif t > 0:
-                    last = start - padded
-                    before = post[last : last + size] if cells.mode == SUBTRACT_NOW else v[last : last + size]
+                    before[:] = state.start_v[j, lane : lane + size]
                 sums[:] = 0
-                g_beta, g_threshold = sums[:size], sums[size:]
                 differentiate_row(
-                    cells.mode, v, start, before, post, slope, g_spike, 0, g_voltage, g_voltages.size > 0, out, 1, size,
-                    cells.beta[j], cells.threshold[j], carry_v[j], g_threshold,
+                    cells.mode, v, start, padded, t > 0, before, post, slope, g_spike, 0, g_voltage, 0,
+                    g_voltages.size > 0, out, 1, size, cells.beta[j], cells.threshold[j], flat_v, j * size, sums,
                 )  # fmt: skip
                 if want_cells:
                     parameter_row(
-                        cells.mode, v, start, before, post, slope, g_spike, 0, out, 1, size, cells.threshold[j], g_beta,
-                        g_threshold,
+                        cells.mode, v, start, padded, t > 0, before, post, slope, g_spike, 0, out, 1, size,
+                        cells.threshold[j], sums,
                     )  # fmt: skip
-                    partial[task, 2, j] += row_total(g_beta, size)
-                    partial[task, 3, j] += row_total(g_threshold, size)
+                    partial[task, 2, j] += row_total(sums, 0, size)
+                    partial[task, 3, j] += row_total(sums, size, size)
                 if cells.filtered:
-                    filter_row_backward(out, 0, 1, size, cells.alpha[j], carry_c[j])
+                    filter_row_backward(out, 0, 1, size, cells.alpha[j], flat_c, j * size)
                     if want_alpha and (t > 0 or state.start_c.size):
                         sums[:] = 0
                         if t > 0:
                             add_products(out, 0, synaptic, start - padded, size, sums, size)
                         else:
                             add_products(out, 0, state.start_c[j], lane, size, sums, size)
-                        partial[task, 1, j] += row_total(sums, size)
-                partial[task, 0, j] += row_total(out, size)
+                        partial[task, 1, j] += row_total(sums, 0, size)
+                partial[task, 0, j] += row_total(out, 0, size)
                 for b in range(0, size, LANES):
                     store(flat, start + b, load(out, b))
         if later_v.size:

@@ -20,9 +20,10 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 
-from neurosparse.kernels.vectors import LANES, LLVM_MASK, intrinsic, llvm_vector, reduce_sum
+from neurosparse.kernels.vectors import LANES, LLVM_MASK, intrinsic, llvm_vector, reduce_sum, reduce_sums
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
+_DOTS = 4  # synapses whose sums are made side by side
 _DOT_STREAMS = 4  # independent partial sums, to hide the latency of an addition; 8 are no faster
 
 
@@ -203,6 +204,51 @@ def dot(typingctx, g, g_start, rows, rows_start, n_vectors):
         return reduce_sum(builder, [rest[0], *sums[1:]])
 
     return dtype(g, types.intp, rows, types.intp, types.intp), codegen
+
+
+@intrinsic
+def add_dots(typingctx, out, g, g_start, rows, rows_start, row_stride, indices, first, last, n_vectors):
+    """``out[k] += sum over lanes of g * rows[indices[k], lane]`` for the synapses k in [first, last).
+
+    ``rows`` as in `accumulate`. Four synapses at a time: a vector of `g` is loaded once for them, and their sums are
+    reduced together.
+    """
+    spikes = rows.dtype == types.uint16
+    dtype = g.dtype
+    signature = types.void(out, g, types.intp, rows, *positions(2), indices, *positions(3))
+
+    def codegen(context, builder, sig, args):
+        e = Emitter(context, builder, dtype)
+        out_p, g_p, rows_p, indices_p = (e.data(sig.args[i], args[i]) for i in (0, 1, 3, 6))
+        g_start, rows_start, row_stride, first, last, n_vectors = (args[i] for i in (2, 4, 5, 7, 8, 9))
+
+        def several(count: int, begin: ir.Value) -> ir.Value:
+            def synapses(k: ir.Value, _: list[ir.Value]) -> list[ir.Value]:
+                bases = []
+                for q in range(count):
+                    row = builder.sext(builder.load(builder.gep(indices_p, [e.plus(k, q)])), _I64)
+                    bases.append(builder.add(rows_start, builder.mul(row, row_stride)))
+
+                def add(vector: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
+                    lane = builder.mul(vector, e.const(LANES))
+                    x = e.load(g_p, builder.add(g_start, lane))
+                    at = [builder.add(base, vector if spikes else lane) for base in bases]
+                    if spikes:
+                        return [e.add_where(e.load_mask(rows_p, i), s, x) for i, s in zip(at, sums, strict=True)]
+                    return [e.multiply_add(x, e.load(rows_p, i), s) for i, s in zip(at, sums, strict=True)]
+
+                _, sums = e.loop(e.const(0), n_vectors, 1, [e.zero] * count, add)
+                for q, total in enumerate(reduce_sums(builder, sums)):
+                    place = builder.gep(out_p, [e.plus(k, q)])
+                    builder.store(builder.fadd(builder.load(place), total), place)
+                return []
+
+            return e.loop(begin, last, count, [], synapses)[0]
+
+        several(1, several(_DOTS, first))
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
 @intrinsic

@@ -137,6 +137,23 @@ def store(typingctx, array, index, vector):
 
 
 @intrinsic
+def stream(typingctx, array, index, vector):
+    """``array[index : index + 16] = vector`` past the caches; the place must be on a 64-byte line.
+
+    For what nobody reads soon: an ordinary store first fetches the line it is about to overwrite.
+    """
+
+    def codegen(context, builder, sig, args):
+        pointer = element_pointer(context, builder, sig.args[0], args[0], args[1], llvm_vector(array.dtype))
+        instruction = builder.store(args[2], pointer)
+        instruction.align = 64
+        instruction.set_metadata("nontemporal", builder.module.add_metadata([_I32(1)]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), codegen
+
+
+@intrinsic
 def splat(typingctx, scalar):
     """Return a vector of sixteen times `scalar`."""
 
@@ -222,3 +239,28 @@ def reduce_sum(builder: Any, vectors: list[Any]) -> Any:
         picks = [ir.Constant(ir.VectorType(_I32, width), list(range(at, at + width))) for at in (0, width)]
         value = builder.fadd(*(builder.shuffle_vector(value, undefined, pick) for pick in picks))
     return builder.extract_element(value, ir.Constant(_I32, 0))
+
+
+def reduce_sums(builder: Any, vectors: list[Any]) -> list[Any]:
+    """Emit the sums of the lanes of each of one, two or four vectors: halves of several share an instruction."""
+    count, width = len(vectors), LANES
+
+    def pick(a: Any, b: Any, lanes: list[int]) -> Any:
+        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, LANES), lanes))
+
+    while len(vectors) > 1:
+        # every vector holds LANES // width sums of `width` lanes each: keep half of the lanes, from two vectors in one
+        width //= 2
+        starts = [2 * width * i for i in range(LANES // (2 * width))]
+        low = [s + i for s in starts for i in range(width)]
+        both = low + [LANES + lane for lane in low]
+        other = [lane + width for lane in both]
+        vectors = [
+            builder.fadd(pick(a, b, both), pick(a, b, other)) for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+    value, group = vectors[0], width
+    while width > 1:
+        width //= 2
+        partner = [lane ^ width for lane in range(LANES)]
+        value = builder.fadd(value, pick(value, value, partner))
+    return [builder.extract_element(value, ir.Constant(_I32, group * q)) for q in range(count)]

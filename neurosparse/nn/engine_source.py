@@ -79,11 +79,14 @@ def packed_source(x: Tensor | PackedSpikes, dtype: torch.dtype) -> Source:
     """Return `x` with spikes as bits where it is spikes, and as rows of `dtype` where it is not."""
     if isinstance(x, PackedSpikes):
         return Source(x.anchor, x.words, x.lanes, x.lanes.n_steps, False)
-    anchor, lanes, n_steps = _sequence(x, dtype)
-    bits = x[:1] if lanes.n_steps != n_steps else x
+    x, lanes, n_steps = _sequence(x)
     if x.dtype not in (torch.uint8, torch.bool):
-        bits = anchor
-    words = pack_spikes(bits.detach().contiguous().numpy())
+        x = x.to(dtype)
+    words = pack_spikes(x.detach().contiguous().numpy())
+    if words is None or x.requires_grad:
+        anchor = x.to(dtype)
+    else:  # nobody asks for the gradient: only the shape matters
+        anchor = torch.zeros((), dtype=dtype).expand(x.shape)
     rows = to_rows(anchor.detach().contiguous().numpy()) if words is None else words
     return Source(anchor, rows, lanes, n_steps, True)
 
@@ -92,16 +95,18 @@ def float_source(x: Tensor | PackedSpikes, dtype: torch.dtype) -> Source:
     """Return `x` as rows of floats."""
     if isinstance(x, PackedSpikes):
         return Source(x.anchor, expand_spikes(x.words, numpy_dtype(dtype)), x.lanes, x.lanes.n_steps, False)
-    anchor, lanes, n_steps = _sequence(x, dtype)
+    x, lanes, n_steps = _sequence(x)
+    anchor = x.to(dtype)
     return Source(anchor, to_rows(anchor.detach().contiguous().numpy()), lanes, n_steps, True)
 
 
-def _sequence(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Lanes, int]:
+def _sequence(x: Tensor) -> tuple[Tensor, Lanes, int]:
+    """Return one copy of what repeats, its lanes, and the number of steps in all."""
     n_steps = x.shape[0]
     # One input expanded over time has stride 0: its product is computed once, and autograd's expand sums the gradient.
     if n_steps > 1 and x.stride(0) == 0:
         x = x[:1]
-    return x.to(dtype), Lanes(x.shape[0], x.shape[1]), n_steps
+    return x, Lanes(x.shape[0], x.shape[1]), n_steps
 
 
 def tensor_of_rows(rows: NDArray[Any], lanes: Lanes) -> Tensor:

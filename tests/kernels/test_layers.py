@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosparse.errors import ValidationError
-from neurosparse.kernels import layers, membrane
+from neurosparse.kernels import layer_parts, layers, membrane
 from neurosparse.kernels.lanes import Lanes, pack_spikes, to_rows
 from neurosparse.kernels.layers import Adjoint, Keep, Sparse, backward, forward, forward_neurons, make_cells
 from neurosparse.kernels.recurrent import Recurrence, backward_recurrent, forward_recurrent
@@ -88,7 +88,8 @@ def test_chunks_of_time_change_nothing(mode: int, filtered: bool, seed: int, n_s
     results = []
     for size in (1 << 20, 64):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(layers, "_CHUNK_LANES", size)
+            patch.setattr(layer_parts, "_CHUNK_LANES", size)
+            patch.setattr(layers, "_FAR_BYTES", size)  # the small size writes past the caches, too
             for method in ("words", "events"):
                 source = Sparse(linear.indptr, linear.indices, linear.values, linear.rows, method)  # type: ignore[arg-type]
                 results.append(run_both(source, bias, g_spikes, g_voltages, cells, lanes))
@@ -99,6 +100,24 @@ def test_chunks_of_time_change_nothing(mode: int, filtered: bool, seed: int, n_s
         for name in ("values", "bias", "beta", "threshold", "alpha", "current"):
             if getattr(adjoint, name) is not None:
                 assert np.allclose(getattr(adjoint, name), getattr(other, name), rtol=1e-10, atol=1e-10), name
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(MODES), st.integers(0, 1000), st.integers(1, 20), st.integers(1, 40))
+def test_gradients_of_spikes_mean_the_same_in_rows_as_step_by_step(
+    mode: int, seed: int, n_steps: int, n_samples: int
+) -> None:
+    lanes = Lanes(n_steps, n_samples)
+    linear, bias, g_spikes, g_voltages = problem(seed, lanes, n=20)
+    cells = cells_of(mode, 20, False, seed)
+    _, expected = run_both(linear, bias, g_spikes, g_voltages, cells, lanes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layers, "_GATHERED_LANES", 0)  # a pass of its own, for rows too long to be gathered on the way
+        _, adjoint = run_both(linear, bias, g_spikes, g_voltages, cells, lanes)
+    _, from_rows = run_both(linear, bias, to_rows(g_spikes), g_voltages, cells, lanes)
+    for other in (adjoint, from_rows):
+        for name in ("values", "bias", "beta", "threshold", "current"):
+            assert np.array_equal(getattr(expected, name), getattr(other, name)), name
 
 
 @settings(max_examples=40)
