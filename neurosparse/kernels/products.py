@@ -192,8 +192,8 @@ def input_gradient(
     check_indices(owner, "slots", slots, values.size)
     if active is not None:
         check_array(owner, "active", active, np.bool_, (n_target,))
-    everybody = active is None or active.all()
-    pointers, rows, weights = _outgoing(indptr, targets, slots, values, np.ones(0, np.bool_) if everybody else active)
+    some = None if active is None or active.all() else active
+    pointers, rows, weights = _outgoing(indptr, targets, slots, values, some)
     shape = (lanes.n_steps, lanes.n_samples, n_source) if steps_layout else (n_source, lanes.n_lanes)
     out = borrow(shape, values.dtype)
     if out.size:
@@ -210,13 +210,13 @@ def _outgoing(
     targets: NDArray[np.int32],
     slots: NDArray[np.int32],
     values: NDArray,
-    active: NDArray[np.bool_],
+    active: NDArray[np.bool_] | None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray]:
     """Return pointers, targets and weights of the synapses of each source, those to inactive targets left out.
 
-    The first three arguments are a transposed index, `values` (K,) in CSR order; with `active` of size 0 all are kept.
+    The first three arguments are a transposed index, `values` (K,) in CSR order; None keeps all.
     """
-    if not active.size:
+    if active is None:
         weights = np.empty(slots.size, values.dtype)
         run(_gather, slots.size * LANES, slots, values, weights)
         return pointers, targets, weights
