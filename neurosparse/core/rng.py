@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
 
-__all__ = ["generator_state", "restore_generator", "sample_distinct", "signs_from_hash", "stream"]
+__all__ = ["generator_state", "hash_sites", "restore_generator", "sample_distinct", "signs_from_hash", "stream"]
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
@@ -112,16 +112,24 @@ def sample_distinct(generator: np.random.Generator, population: int, n: int) -> 
     return np.sort(drawn)
 
 
-def signs_from_hash(sites: NDArray[np.int64], seed: int, *names: str | int) -> NDArray[np.float32]:
-    """Return the fixed sign, +1 or -1, of each potential synapse `sites` = i * n_source + j.
+def hash_sites(sites: NDArray[np.int64], seed: int, *names: str | int) -> NDArray[np.uint64]:
+    """Return a 64-bit hash of each of `sites`: a pure function of seed, names and site.
 
-    A pure function of seed, names and site (splitmix64 finaliser, Steele, Lea and Flood 2014), so that the sign matrix
-    of Bellec et al. 2018 needs no memory.
+    The splitmix64 finaliser (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014).
     """
-    key = np.uint64(_entropy(seed, "signs", *names) & (2**64 - 1))
+    key = np.uint64(_entropy(seed, *names) & (2**64 - 1))
     with np.errstate(over="ignore"):
         z = sites.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + key
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return np.where(z >> np.uint64(63), np.float32(-1), np.float32(1))
+        hashed: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return hashed
+
+
+def signs_from_hash(sites: NDArray[np.int64], seed: int, *names: str | int) -> NDArray[np.float32]:
+    """Return the fixed sign, +1 or -1, of each potential synapse `sites` = i * n_source + j.
+
+    A pure function of seed, names and site (`hash_sites`), so that the sign matrix of Bellec et al. 2018 needs no
+    memory.
+    """
+    return np.where(hash_sites(sites, seed, "signs", *names) >> np.uint64(63), np.float32(-1), np.float32(1))

@@ -29,6 +29,7 @@ from neurosparse.rewiring.birth import BirthSites, BirthValues, FreeSigns, Signs
 from neurosparse.rewiring.budget import Budget, KeepPerLayer
 from neurosparse.rewiring.death import Death
 from neurosparse.rewiring.drift import Drift
+from neurosparse.rewiring.history import LayerHistory
 from neurosparse.rewiring.layer import SparseLayer, populations
 from neurosparse.rewiring.optimizer_state import OptimizerState, StatePolicy
 from neurosparse.rewiring.schedule import Event, Never, Plan, Schedule
@@ -184,6 +185,10 @@ class Rewirer:
             per_layer(self.total_deaths),
         )
 
+    def history(self) -> dict[str, LayerHistory]:
+        """Return what became of the synapses of every layer: lifetimes, ages, sites visited."""
+        return {layer.name: layer.history.now(layer.clock - layer.born_at) for layer in self.layers}
+
     @torch.no_grad()
     def step(self, **metrics: float) -> None:
         """Do what the method does after an optimizer step.
@@ -231,6 +236,7 @@ class Rewirer:
         if layer.signs is not None and signs is not None:
             layer.signs = moved(layer.signs, source)
             layer.signs[source < 0] = signs
+        layer.history.record(layer.clock - layer.born_at[dead], born)
         layer.born_at = moved(layer.born_at, source, layer.clock)
         layer.sites = sites
         layer.module.set_topology(sites, torch.from_numpy(values))

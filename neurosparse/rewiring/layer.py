@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from neurosparse.core.network import INPUT
 from neurosparse.nn.network import SparseSNN
 from neurosparse.nn.sparse import SparseLinear
+from neurosparse.rewiring.history import History
 
 __all__ = ["SparseLayer", "populations"]
 
@@ -43,6 +44,8 @@ class SparseLayer:
         Of the module, when the arrays here were last true of it.
     seed : int
         Of the rewirer; names fixed signs.
+    history : History
+        Of its births and deaths.
     """
 
     name: str
@@ -56,6 +59,10 @@ class SparseLayer:
     clock: int = 0
     topology_version: int = 0
     seed: int = 0
+    history: History = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.history = History(self.sites, self.n_sites, seed=self.seed, name=self.index)
 
     @property
     def values(self) -> Tensor:

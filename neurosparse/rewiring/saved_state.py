@@ -15,6 +15,7 @@ from neurosparse.errors import ValidationError
 
 if TYPE_CHECKING:
     from neurosparse.rewiring.base import Rewirer
+    from neurosparse.rewiring.history import History
 
 __all__ = ["of", "restore"]
 
@@ -26,6 +27,7 @@ def of(rewirer: Rewirer) -> dict[str, Any]:
         arrays[f"{layer.index}.born_at"] = layer.born_at.copy()
         if layer.signs is not None:
             arrays[f"{layer.index}.signs"] = layer.signs.copy()
+        arrays[f"{layer.index}.visited"] = layer.history.visited.state()
     meta = {
         "n_steps": rewirer.n_steps,
         "seed": rewirer.seed,
@@ -33,6 +35,7 @@ def of(rewirer: Rewirer) -> dict[str, Any]:
         "initial_density": [layer.initial_density for layer in rewirer.layers],
         "total_births": rewirer.total_births.tolist(),
         "total_deaths": rewirer.total_deaths.tolist(),
+        "histories": [layer.history.meta() for layer in rewirer.layers],
         "parts": {name: part.state_dict() for name, part in _parts_with_memory(rewirer)},
     }
     return {"arrays": arrays, "meta": meta}
@@ -43,6 +46,7 @@ def restore(rewirer: Rewirer, state: Mapping[str, Any]) -> None:
     try:
         meta, arrays = state["meta"], state["arrays"]
         _check(rewirer, meta, arrays)
+        histories = _histories(rewirer, meta, arrays)
         for name, part in _parts_with_memory(rewirer):
             part.load_state_dict(meta["parts"][name])
         for layer, density in zip(rewirer.layers, meta["initial_density"], strict=True):
@@ -52,6 +56,7 @@ def restore(rewirer: Rewirer, state: Mapping[str, Any]) -> None:
             if layer.signs is not None:
                 layer.signs = np.array(arrays[f"{layer.index}.signs"], np.int8)
             layer.clock = rewirer.state.clock(layer, int(meta["n_steps"]))
+            layer.history = histories[layer.index]
         rewirer.n_steps = int(meta["n_steps"])
         rewirer.generator = restore_generator(meta["generator"])
         rewirer.total_births = np.array(meta["total_births"], np.int64)
@@ -68,7 +73,7 @@ def _parts_with_memory(rewirer: Rewirer) -> list[tuple[str, Any]]:
 def _check(rewirer: Rewirer, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     n_layers = len(rewirer.layers)
     if meta["seed"] != rewirer.seed or any(
-        len(meta[name]) != n_layers for name in ("initial_density", "total_births", "total_deaths")
+        len(meta[name]) != n_layers for name in ("initial_density", "total_births", "total_deaths", "histories")
     ):
         raise ValidationError(
             f"rewirer state: written with seed {meta['seed']} for {len(meta['initial_density'])} layers, "
@@ -83,12 +88,21 @@ def _check(rewirer: Rewirer, meta: Mapping[str, Any], arrays: Mapping[str, NDArr
         )
     for name, array in arrays.items():
         layer = rewirer.layers[int(name.partition(".")[0])]
+        if name.endswith("visited"):
+            continue  # of another length; it is checked where it is read
         if array.shape != (layer.module.n_synapses,):
             raise ValidationError(
                 f"rewirer state: {name} has shape {array.shape}, {layer.name} has {layer.module.n_synapses} synapses"
             )
         if name.endswith("signs") and not np.isin(array, (-1, 1)).all():
             raise ValidationError(f"rewirer state: {name} must be +1 or -1")
+
+
+def _histories(rewirer: Rewirer, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[int, History]:
+    return {
+        layer.index: layer.history.restored(saved, arrays[f"{layer.index}.visited"])
+        for layer, saved in zip(rewirer.layers, meta["histories"], strict=True)
+    }
 
 
 def _check_memory(rewirer: Rewirer, memory: Mapping[str, Any]) -> None:

@@ -23,7 +23,15 @@ from neurosparse.rewiring.base import Rewirer
 if TYPE_CHECKING:
     from neurosparse.pruning.base import Pruner
 
-__all__ = ["CHECKPOINT_VERSION", "Progress", "load_checkpoint", "load_weights", "save_checkpoint", "write_manifest"]
+__all__ = [
+    "CHECKPOINT_VERSION",
+    "Progress",
+    "load_checkpoint",
+    "load_weights",
+    "save_checkpoint",
+    "state_bytes",
+    "write_manifest",
+]
 
 CHECKPOINT_VERSION = 1
 
@@ -105,6 +113,16 @@ def load_weights(path: Path, model: nn.Module) -> None:
         model.load_state_dict({name.removeprefix("model."): torch.from_numpy(container.tensor(name)) for name in names})
     except (RuntimeError, ValueError) as error:
         raise ArtifactError(f"{path}: does not fit this network ({error})") from error
+
+
+def state_bytes(path: Path) -> dict[str, int]:
+    """Return how many bytes of a checkpoint are the network's, the optimizer's and the rewiring's."""
+    container = read_container(path, kind="checkpoint", version=CHECKPOINT_VERSION)
+    sizes = {"network": 0, "optimizer": 0, "rewiring": 0}
+    named = {"model": "network", "optimizer": "optimizer", "rewirer": "rewiring"}
+    for name in container.names():
+        sizes[named[name.partition(".")[0]]] += container.tensor(name).nbytes
+    return sizes
 
 
 def write_manifest(run: Path, progress: Progress) -> None:

@@ -42,7 +42,8 @@ class EpochMetrics:
     """One line of ``metrics.jsonl``.
 
     `rates`: spikes per step and population, mean over neurons and the epoch's samples. `silent`: neurons that never
-    fired in the epoch. `validation_accuracy`: of the network on the exact grid, the one that is deployed.
+    fired in the epoch. `validation_accuracy`: of the network on the exact grid, the one that is deployed. `history`: of
+    every rewired layer since the start of the run (`neurosparse.rewiring.history.LayerHistory`).
     """
 
     epoch: int
@@ -58,6 +59,7 @@ class EpochMetrics:
     silent: dict[str, int]
     seconds: float
     rss_mb: float
+    history: dict[str, dict[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain content, in order."""
@@ -174,6 +176,7 @@ class Trainer:
             silent={name: int((rate == 0).sum()) for name, rate in zip(names, rate_sums, strict=True)},
             seconds=time.perf_counter() - start,
             rss_mb=psutil.Process().memory_info().rss / 2**20,
+            history=self._history(),
         )
 
     def _augmented(self, images: NDArray[np.uint8], epoch: int, i: int) -> NDArray[np.uint8]:
@@ -203,6 +206,12 @@ class Trainer:
             return 0, 0
         stats = self.rewirer.stats
         return sum(stats.total_births.values()), sum(stats.total_deaths.values())
+
+    def _history(self) -> dict[str, dict[str, Any]]:
+        """Return what became of the synapses of every layer; of the methods that hold a dense matrix, nothing."""
+        if not isinstance(self.rewirer, Rewirer):
+            return {}
+        return {name: found.to_dict() for name, found in self.rewirer.history().items()}
 
     def live(self) -> dict[str, int]:
         """Return the number of synapses of each connection."""

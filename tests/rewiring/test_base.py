@@ -164,10 +164,14 @@ def saved() -> dict:
         (lambda s: s["meta"].update(total_births=[]), "rewirer state: written with seed 0"),
         (lambda s: s["meta"].pop("generator"), "rewirer state: 'generator' is missing"),
         (lambda s: s["meta"]["generator"].update(state="x"), "generator: not a saved generator state"),
-        (lambda s: s["arrays"].pop("0.signs"), "has 0.born_at; this method keeps 0.born_at, 0.signs"),
-        (lambda s: s["arrays"].update({"1.signs": np.ones(2)}), "has 0.born_at, 0.signs, 1.signs; this method"),
+        (lambda s: s["arrays"].pop("0.signs"), "has 0.born_at, 0.visited; this method keeps 0.born_at, 0.signs, 0.vis"),
+        (lambda s: s["arrays"].update({"1.signs": np.ones(2)}), "0.signs, 0.visited, 1.signs; this method"),
         (lambda s: s["arrays"].update({"0.signs": np.ones(5)}), r"0.signs has shape \(5,\), 0 has 24 synapses"),
         (lambda s: s["arrays"].update({"0.signs": np.zeros(24)}), r"0.signs must be \+1 or -1"),
+        (lambda s: s["arrays"].update({"0.visited": np.ones(6)}), "visited sites: must be bytes"),
+        (lambda s: s["meta"].pop("histories"), "rewirer state: 'histories' is missing"),
+        (lambda s: s["meta"].update(histories=[]), "rewirer state: written with seed 0"),
+        (lambda s: s["meta"]["histories"][0].update(total=-1), "history: must be at most 48 numbers"),
     ],
 )
 def test_a_state_of_something_else_is_refused_and_nothing_changes(change: object, message: str) -> None:

@@ -11,6 +11,7 @@ import torch
 
 import neurosparse as ns
 from neurosparse.errors import NeurosparseError, UnknownNameError, ValidationError
+from neurosparse.training.checkpoint import state_bytes
 from neurosparse.training.config import RunConfig
 from neurosparse.training.inputs import load_inputs
 from neurosparse.training.losses import decisions, rate_cross_entropy, voltage_cross_entropy
@@ -51,6 +52,29 @@ def test_training_learns_and_keeps_the_number_of_synapses(run):
     assert last["validation_accuracy"] > 0.85
     assert {line["synapses"] for line in run.metrics} == {run.network.n_synapses}
     assert sum(line["births"] for line in run.metrics) == sum(line["deaths"] for line in run.metrics) > 0
+
+
+def test_the_metrics_tell_what_became_of_every_layers_synapses(run):
+    metrics = read_metrics(run.path)
+    network = run.network
+    for row in metrics:
+        assert set(row["history"]) == set(row["live"])
+    last = metrics[-1]["history"]
+    assert sum(found["deaths"] for found in last.values()) == sum(row["deaths"] for row in metrics) > 0
+    for projection in network.projections:
+        found = last[projection.target]
+        assert sum(found["ages"]) == projection.n_synapses
+        assert sum(found["lifetimes"]) == found["deaths"]
+        assert projection.n_synapses <= found["visited"] <= projection.n_synapses + found["deaths"]
+        assert (found["n_sites"], found["visited_error"]) == (projection.shape[0] * projection.shape[1], 0.0)
+
+
+def test_a_checkpoint_says_how_many_bytes_of_it_hold_what(run):
+    sizes = state_bytes(run.path / "checkpoint.safetensors")
+    assert set(sizes) == {"network", "optimizer", "rewiring"}
+    assert sizes["network"] >= 4 * run.network.n_synapses
+    assert sizes["rewiring"] >= (8 + 1) * run.network.n_synapses  # born_at and signs
+    assert 0 < sum(sizes.values()) < (run.path / "checkpoint.safetensors").stat().st_size
 
 
 def test_the_reported_validation_accuracy_is_that_of_the_deployed_network(run):
