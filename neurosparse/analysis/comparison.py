@@ -22,7 +22,15 @@ from neurosparse.core.quantized import QuantizedNetwork
 from neurosparse.core.recording import Recording
 from neurosparse.errors import ArtifactError
 
-__all__ = ["SIMULATIONS", "Simulation", "compare", "output_of", "read_simulations", "write_simulations"]
+__all__ = [
+    "SIMULATIONS",
+    "Simulation",
+    "compare",
+    "network_hash",
+    "output_of",
+    "read_simulations",
+    "write_simulations",
+]
 
 SIMULATIONS = "simulations.json"
 
@@ -99,7 +107,7 @@ def compare(
 def write_simulations(run: str | Path, simulations: Iterable[Simulation]) -> None:
     """Add `simulations` to the file of `run`; rows of the same engine or another network go."""
     rows = {row.backend: row for row in [*read_simulations(run), *simulations]}
-    content = {"network_sha256": _hash(Path(run)), "simulations": [asdict(row) for row in rows.values()]}
+    content = {"network_sha256": network_hash(Path(run)), "simulations": [asdict(row) for row in rows.values()]}
     write_atomically(Path(run) / SIMULATIONS, json.dumps(content, indent=1).encode())
 
 
@@ -117,7 +125,7 @@ def read_simulations(run: str | Path) -> list[Simulation]:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ArtifactError(f"{path}: {where}: {first['msg']}; remove the file and simulate again") from error
-    return content.simulations if content.network_sha256 == _hash(Path(run)) else []
+    return content.simulations if content.network_sha256 == network_hash(Path(run)) else []
 
 
 @dataclass(frozen=True)
@@ -126,6 +134,7 @@ class _File:
     simulations: list[Simulation]
 
 
-def _hash(run: Path) -> str:
+def network_hash(run: Path) -> str:
+    """Return by what results recognise the network of a run that they are of: its file's SHA-256; empty without one."""
     network = run / "network.safetensors"
     return hashlib.sha256(network.read_bytes()).hexdigest() if network.is_file() else ""

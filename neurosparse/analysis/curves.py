@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from neurosparse.analysis.palette import new_axes, new_row, series, style_axes, whole_numbers
+from neurosparse.analysis.palette import logarithmic, new_axes, new_row, series, style_axes, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,12 +47,7 @@ def loss(metrics: Metrics, *, ax: Axes | None = None) -> Axes:
     values = [row.get("loss") for row in metrics]
     ax = _draw(ax, metrics, {"training": values}, "loss")
     if values and all(value is not None and value > 0 for value in values):
-        from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
-
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        ax.yaxis.set_major_formatter(ScalarFormatter())
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        logarithmic(ax, "y")
     return ax
 
 
@@ -97,7 +92,9 @@ def firing_rates(metrics: Metrics, populations: Sequence[str] | None = None, *, 
 
 def silent_neurons(metrics: Metrics, populations: Sequence[str] | None = None, *, ax: Axes | None = None) -> Axes:
     """Draw how many neurons of every population never spiked in an epoch."""
-    return _draw(ax, metrics, _by_name(metrics, "silent", populations), "silent neurons", from_zero=True)
+    ax = _draw(ax, metrics, _by_name(metrics, "silent", populations), "silent neurons", from_zero=True)
+    whole_numbers(ax.yaxis)
+    return ax
 
 
 def total(value: Any) -> float | None:
@@ -128,7 +125,7 @@ def _draw(
     if drawn > 1 or (drawn and "births and deaths" in lines):
         ax.legend(fontsize=8, frameon=False)
     if from_zero:
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, 1.06 * max([value for values in lines.values() for value in values if value], default=1.0))
     whole_numbers(ax.xaxis)
     return style_axes(ax, x="epoch", y=y)
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurosparse.core.matching import matching_inputs
 from neurosparse.core.network import Network
+from neurosparse.core.projection import Projection
 from neurosparse.core.recording import Recording
 from neurosparse.deploy.events import arrived
 from neurosparse.errors import ValidationError
 
 __all__ = [
     "Activity",
+    "Degrees",
     "StoredBytes",
     "accuracy",
     "activity",
-    "check_inputs",
+    "degrees",
     "possible_synapses",
     "stored_bytes",
     "synaptic_operations",
@@ -39,6 +41,9 @@ class Activity:
         Spikes per step of the mean and of the busiest neuron, mean over steps and samples; divide by ``dt`` for Hz.
     silent : int
         Neurons without a single spike.
+    saturated : int
+        Neurons that spike at every step they can, in every sample: from the first step at which any neuron of the
+        population does. Like the silent ones they say nothing about the input. At least two such steps are needed.
     """
 
     n: int
@@ -46,6 +51,29 @@ class Activity:
     mean_rate: float
     max_rate: float
     silent: int
+    saturated: int = 0
+
+
+@dataclass(frozen=True)
+class Degrees:
+    """How many synapses the neurons at one end of a projection have.
+
+    Parameters
+    ----------
+    least, most : int
+    mean : float
+    none : int
+        Neurons without any.
+    """
+
+    least: int
+    mean: float
+    most: int
+    none: int
+
+    def __str__(self) -> str:
+        unconnected = f", {self.none} with none" if self.none else ""
+        return f"{self.least} / {self.mean:.1f} / {self.most}{unconnected}"
 
 
 @dataclass(frozen=True)
@@ -87,8 +115,30 @@ def activity(recording: Recording) -> dict[str, Activity]:
             float(per_step.mean()),
             float(per_step.max(initial=0.0)),
             int((counts == 0).sum()),
+            _saturated(spikes, counts),
         )
     return found
+
+
+def _saturated(spikes: NDArray[np.bool_], counts: NDArray[np.int64]) -> int:
+    if not counts.any():
+        return 0
+    possible = spikes.shape[0] - int(spikes.any(axis=(1, 2)).argmax())
+    return int((counts == possible * spikes.shape[1]).sum()) if possible > 1 else 0
+
+
+def degrees(projection: Projection) -> tuple[Degrees, Degrees]:
+    """Return fan-in (synapses into each target) and fan-out (synapses out of each source) of `projection`.
+
+    >>> into, out_of = degrees(Projection.from_dense("a", "b", [[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]]))
+    >>> print(into)
+    1 / 1.5 / 2
+    >>> print(out_of)
+    0 / 1.0 / 2, 1 with none
+    """
+    counts = np.diff(projection.indptr), np.bincount(projection.indices, minlength=projection.n_source)
+    into, out_of = (Degrees(int(n.min()), float(n.mean()), int(n.max()), int((n == 0).sum())) for n in counts)
+    return into, out_of
 
 
 def synaptic_operations(network: Network, recording: Recording, inputs: ArrayLike) -> int:
@@ -102,22 +152,12 @@ def synaptic_operations(network: Network, recording: Recording, inputs: ArrayLik
     inputs : array, shape (time, batch, n_inputs) or (time, n_inputs)
         What the recording was made with.
     """
-    x = check_inputs("synaptic_operations", network, recording, inputs)
+    x = matching_inputs("synaptic_operations", network, recording, inputs)
     operations = 0
     for projection in network.projections:
         events = arrived(projection, recording, x)
         operations += int(events @ np.bincount(projection.indices, minlength=projection.n_source))
     return operations
-
-
-def check_inputs(owner: str, network: Network, recording: Recording, inputs: ArrayLike) -> NDArray[Any]:
-    """Return `inputs` as (time, batch, n_inputs); `ValidationError` in `owner`'s name if `recording` is of others."""
-    x = np.asarray(inputs)
-    x = x[:, np.newaxis, :] if x.ndim == 2 else x
-    expected = (recording.n_steps, recording.n_samples, network.input.n)
-    if x.shape != expected:
-        raise ValidationError(f"{owner}: inputs have shape {x.shape}, the recording of this network needs {expected}")
-    return x
 
 
 def possible_synapses(network: Network) -> dict[str, int]:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurosparse.analysis.metrics import check_inputs, stored_bytes
+from neurosparse.analysis.metrics import stored_bytes
+from neurosparse.core.matching import matching_inputs
 from neurosparse.core.network import INPUT, Network, is_readout
 from neurosparse.core.recording import Recording
 
@@ -74,7 +75,7 @@ def neurobench(network: Network, recording: Recording, inputs: ArrayLike) -> Neu
         What the recording was made with. A graded input (payload / 256 on the wire) makes the first layer's
         operations MACs, as it does in the harness.
     """
-    x = check_inputs("neurobench", network, recording, inputs)
+    x = matching_inputs("neurobench", network, recording, inputs)
     size = stored_bytes(network)
     macs = acs = dense = zeros = possible = 0
     for p in network.projections:

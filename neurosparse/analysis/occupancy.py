@@ -30,7 +30,7 @@ MAX_NUMBERS = 24
 
 def core_occupancy(utilization: Utilization, *, axes: Sequence[Axes] | None = None) -> list[Axes]:
     """Draw what the cores hold above how full they are, core by core. Returns both axes."""
-    pair = list(axes) if axes is not None else new_grid(2, 1, (8.4, 5.0))
+    pair = list(axes) if axes is not None else new_grid(2, 1, (4.6, 4.4))
     core_contents(utilization, ax=pair[0])
     occupancy_map(utilization, ax=pair[1])
     pair[0].set_xlim(pair[1].get_xlim())
@@ -40,7 +40,7 @@ def core_occupancy(utilization: Utilization, *, axes: Sequence[Axes] | None = No
 
 def core_contents(utilization: Utilization, *, ax: Axes | None = None) -> Axes:
     """Draw how many neurons of each population every core holds, one colour per population."""
-    ax = new_axes(ax, (8.4, 2.4))
+    ax = new_axes(ax, (4.6, 2.4))
     names = list(utilization.populations)
     places, bottom = np.arange(utilization.n_cores), np.zeros(utilization.n_cores)
     for i, name in enumerate(names):
@@ -58,12 +58,12 @@ def core_contents(utilization: Utilization, *, ax: Axes | None = None) -> Axes:
         )
         bottom += sizes
     if len(names) <= 2 * len(SERIES):
-        ax.legend(fontsize=8, frameon=False, ncols=min(len(names), 5), loc="lower right", bbox_to_anchor=(1, 1))
-    ax.set_ylim(0, 1.06 * bottom.max())
+        ax.legend(fontsize=7.5, frameon=False, ncols=min(len(names), 4), loc="upper right", handlelength=1.2)
+    ax.set_ylim(0, 1.35 * bottom.max())  # room for the legend
     style_axes(ax, x="core", y="neurons")
     _core_axis(ax, utilization, told=True)
     cores = f"{utilization.n_cores} core{'s' * (utilization.n_cores != 1)}, at least {utilization.lower_bound} needed"
-    ax.set_title(f"{utilization.chip}: {cores}", loc="left", fontsize=10)
+    ax.set_title(f"{utilization.chip}: {cores}", loc="left", fontsize=9)
     return ax
 
 
@@ -74,7 +74,7 @@ def occupancy_map(utilization: Utilization, *, ax: Axes | None = None) -> Axes:
     """
     from matplotlib.colors import LinearSegmentedColormap
 
-    ax = new_axes(ax, (8.4, 2.6))
+    ax = new_axes(ax, (4.6, 2.4))
     names = list(utilization.limits)
     shares = np.array([[core.usage[n] / utilization.limits[n] for core in utilization.cores] for n in names])
     shades = LinearSegmentedColormap.from_list("neurosparse_occupancy", ["#f4f5f8", "#7f9cc0", SERIES[0]])
@@ -98,7 +98,7 @@ def occupancy_map(utilization: Utilization, *, ax: Axes | None = None) -> Axes:
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)
     if estimated & set(names):
-        ax.text(1, -0.26, "* limit estimated, not official", transform=ax.transAxes, fontsize=7, color=GREY, ha="right")
+        ax.set_title("* limit estimated, not official", loc="right", fontsize=7, color=GREY)
     return ax
 
 

@@ -9,7 +9,7 @@ return a list); ``ax.figure.savefig(path)`` writes it. matplotlib is imported by
 ('epoch', 'loss')
 """
 
-from neurosparse.analysis.costs import energy_comparison
+from neurosparse.analysis.costs import energy_comparison, engine_speeds, epoch_memory, epoch_seconds
 from neurosparse.analysis.curves import (
     accuracy,
     density,
@@ -20,7 +20,9 @@ from neurosparse.analysis.curves import (
     turnover,
     turnover_and_density,
 )
+from neurosparse.analysis.lifetimes import ages, lifetimes, visited_sites
 from neurosparse.analysis.occupancy import core_contents, core_occupancy, occupancy_map
+from neurosparse.analysis.overlay import raster_overlay
 from neurosparse.analysis.overview import overview
 from neurosparse.analysis.traces import raster, readout_trace, voltage_trace
 from neurosparse.analysis.wiring import (
@@ -35,24 +37,31 @@ from neurosparse.analysis.wiring import (
 
 __all__ = [
     "accuracy",
+    "ages",
     "core_contents",
     "core_occupancy",
     "degree_histogram",
     "density",
     "energy_comparison",
+    "engine_speeds",
+    "epoch_memory",
+    "epoch_seconds",
     "firing_rates",
     "input_map",
+    "lifetimes",
     "loss",
     "n_new_sites",
     "occupancy_map",
     "overview",
     "raster",
+    "raster_overlay",
     "readout_trace",
     "scales",
     "silent_neurons",
     "training_curves",
     "turnover",
     "turnover_and_density",
+    "visited_sites",
     "voltage_trace",
     "weight_histogram",
     "weight_matrices",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from neurosparse.analysis.palette import GREY, new_axes, series, style_axes
+from neurosparse.analysis.palette import GREY, logarithmic, new_axes, series, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,8 +83,8 @@ def growth(sizes: Sequence[float], seconds: Sequence[float], *, x: str, ax: Axes
     line = [1e3 * (seconds[0] + slope * (point - sizes[0])) for point in points]
     ax.plot(points, line, color=GREY, linewidth=1.0, linestyle="--", label="fixed cost + proportional")
     ax.plot(sizes, [1e3 * s for s in seconds], label="measured", linewidth=0, marker="o", color=series(0)["color"])
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    logarithmic(ax, "x")
+    logarithmic(ax, "y")
     ax.legend(fontsize=8, frameon=False, loc="upper left")
     return style_axes(ax, x=x, y="milliseconds a step")
 
@@ -94,20 +94,10 @@ def _line(ax: Axes, pairs: Sequence[tuple[float, float]], name: str, look: dict[
 
 
 def _density_axis(ax: Axes) -> None:
-    from matplotlib.ticker import NullFormatter, StrMethodFormatter
-
-    ax.set_xscale("log")
-    ax.set_xticks([1, 5, 10, 20, 50, 100])
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    logarithmic(ax, "x", (1, 5, 10, 20, 50, 100))
 
 
 def _times_axis(ax: Axes) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-    ax.set_yscale("log")
+    logarithmic(ax, "y")
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, 0.5), max(high * 3.0, 4.0))  # room for the legend
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())

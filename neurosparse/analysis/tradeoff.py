@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosparse.analysis.palette import GREY, new_row, series, style_axes
+from neurosparse.analysis.palette import GREY, logarithmic, new_axes, series, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,8 @@ DENSE = "dense"
 class Point:
     """The runs of one method at one density, over their seeds.
 
-    `low` and `high` bound the mean test accuracy with 95 % confidence (Student's t); of a single run they are its own.
+    `low` and `high` bound the mean test accuracy with 95 % confidence (Student's t, and no further than 0 and 1); of a
+    single run they are its own.
     """
 
     method: str
@@ -64,6 +65,7 @@ def points(rows: Iterable[Row]) -> list[Point]:
     for (method, density, varied), group in _grouped(rows).items():
         accuracy = [row["test_accuracy"] for row in group]
         mean, sd, low, high = _interval(accuracy)
+        low, high = max(low, 0.0), min(high, 1.0)  # with two seeds t is 12.7
         cost = {
             name: float(np.mean([row[name] for row in group]))
             for name in ("synapses", "synaptic_operations", "seconds")
@@ -119,7 +121,7 @@ def accuracy_operations(rows: Sequence[Row], *, ax: Axes | None = None) -> Axes:
 
 
 def _draw(rows: Sequence[Row], key: str, scale: float, label: str, ax: Axes | None) -> Axes:
-    ax = ax if ax is not None else new_row(1, (6.4, 4.0))[0]
+    ax = ax if ax is not None else new_axes(None, (4.6, 3.4))
     per_line: dict[tuple[Any, ...], list[Point]] = {}
     for point in points(rows):
         per_line.setdefault((point.method, point.varied), []).append(point)
@@ -152,23 +154,15 @@ def _draw(rows: Sequence[Row], key: str, scale: float, label: str, ax: Axes | No
                 ax.axhspan(100 * point.low, 100 * point.high, color=GREY, alpha=0.15, linewidth=0)
                 ax.axhline(100 * point.mean, color=GREY, linewidth=1.2, linestyle=(0, (2, 2)), label=_name(*line))
     values = sorted({scale * point.density for line in sparse for point in per_line[line]} if key == "density" else [])
+    if rows:  # what was measured is to be seen; the band of two seeds would make a line of it
+        measured = [100 * row["test_accuracy"] for row in rows]
+        margin = max(0.5, 0.15 * (max(measured) - min(measured)))
+        ax.set_ylim(min(measured) - margin, min(max(measured) + margin, 100.5))
     if sparse:
-        _logarithmic(ax, values)
+        logarithmic(ax, "x", values)
     if per_line:
         ax.legend(fontsize=8, frameon=False)
     return style_axes(ax, x=label, y="test accuracy (%)")
-
-
-def _logarithmic(ax: Axes, values: Sequence[float]) -> None:
-    """Make the x axis logarithmic, with ticks at `values`, or at 1, 2, 5, ... without any."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
-
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(FixedLocator(values) if values else LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}".replace(",", " ")))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    if values:
-        ax.xaxis.set_minor_locator(FixedLocator([]))
 
 
 def _grouped(rows: Iterable[Row]) -> dict[tuple[str, float, tuple[tuple[str, Any], ...]], list[Row]]:

@@ -25,8 +25,11 @@ __all__ = [
     "weight_matrix",
 ]
 
-MAX_IMAGE = 400
-"""Most rows and columns of a weight image. A larger layer is shown in bins, so that no figure costs a dense matrix."""
+MAX_IMAGE, MAX_SPARSE_IMAGE = 400, 150
+"""Most rows and columns of a weight image, and of one of a density up to 2 %, whose dots would be too fine to be seen.
+
+A larger layer is shown in bins, so that no figure costs a dense matrix.
+"""
 
 MAX_BARS = 40
 """Most bars of a histogram; more degrees than that share bars."""
@@ -37,7 +40,8 @@ def weight_matrix(
 ) -> Axes:
     """Draw the weights of `projection` as an image: sources to the right, targets upwards.
 
-    A layer with more than 400 rows or columns is shown in bins, each the colour of its strongest synapse.
+    A layer with more than 400 rows or columns (150 at a density up to 2 %) is shown in bins, each the colour of its
+    strongest synapse.
 
     Parameters
     ----------
@@ -61,7 +65,7 @@ def weight_matrix(
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)
     bar.set_label("weight", fontsize=8)
-    binned = f" ({per_row} x {per_column} sites per pixel, the strongest shown)" if per_row * per_column > 1 else ""
+    binned = f" ({per_row} x {per_column} sites per pixel)" if per_row * per_column > 1 else ""
     style_axes(ax, x=f"source neuron in {projection.source}", y=f"target neuron in {projection.target}", grid=False)
     count = f"{projection.n_synapses:,} synapses".replace(",", " ")
     ax.set_title(f"{title}{': ' if title else ''}{count}{binned}", loc="left", fontsize=9)
@@ -179,9 +183,10 @@ def scales(projections: Iterable[Projection]) -> tuple[float, int]:
 
 
 def _image(projection: Projection) -> tuple[NDArray[Any], int, int]:
-    """Return the weights as a masked image, `MAX_IMAGE` squared at most, and how many rows and columns a pixel is."""
+    """Return the weights as a masked image, and how many rows and columns a pixel is."""
     n_target, n_source = projection.shape
-    per_row, per_column = -(-n_target // MAX_IMAGE), -(-n_source // MAX_IMAGE)
+    most = MAX_IMAGE if projection.density > 0.02 else MAX_SPARSE_IMAGE
+    per_row, per_column = -(-n_target // most), -(-n_source // most)
     image = np.ma.masked_array(np.zeros((-(-n_target // per_row), -(-n_source // per_column))), mask=True)
     order = np.argsort(np.abs(projection.weights), kind="stable")  # what is written last, stays: the strongest
     image[projection.rows[order] // per_row, projection.indices[order] // per_column] = projection.weights[order]

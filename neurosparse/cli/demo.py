@@ -34,7 +34,6 @@ def demo(
     Engines that are not installed are left out, with the line that installs them. Exit status 1 if one differs from
     the reference.
     """
-    from neurosparse.analysis.comparison import write_simulations
     from neurosparse.cli.engines import print_simulations, run_engines
     from neurosparse.cli.progress import train_with_progress
     from neurosparse.cli.runs import report_on
@@ -45,8 +44,7 @@ def demo(
     say(f"training a sparse network that rewires itself (DEEP R) on scikit-learn's digits, into {run}")
     result = train_with_progress(RunConfig.load(CONFIG), run, json_output=json_output)
     inputs, labels = load_inputs(run, "test")
-    rows = run_engines(result.network, inputs, labels, BACKENDS, skip_missing=True)
-    write_simulations(run, rows)
+    rows = run_engines(result.network, inputs, labels, BACKENDS, skip_missing=True, keep=run)
     page = report_on(run, title="neurosparse demo: DEEP R on digits")
     if json_output:
         network = {"synapses": result.network.n_synapses, "density": result.network.density}

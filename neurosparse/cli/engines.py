@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.analysis.comparison import Simulation, compare
+from neurosparse.analysis.comparison import Simulation, compare, write_simulations
+from neurosparse.analysis.rasters import write_rasters
 from neurosparse.analysis.summary import count
 from neurosparse.backends.base import get_backend
 from neurosparse.backends.base import simulate as run_engine
@@ -30,18 +32,20 @@ def run_engines(
     *,
     voltages: bool = False,
     skip_missing: bool = False,
+    keep: str | Path | None = None,
 ) -> list[Simulation]:
     """Run `network` in the reference and in `backends`; return a row per engine, the reference first.
 
     `voltages` compares those of all populations too, not only of the read-outs. With `skip_missing`, an engine that is
-    not installed gets a row that says how to install it; without, it is a `MissingDependencyError`.
+    not installed gets a row that says how to install it; without, it is a `MissingDependencyError`. In the run
+    directory `keep` the rows are kept for the report, and the spikes of the first sample.
     """
     missing = {name: get_backend(name).missing() for name in ("reference", *backends)}
     for name, line in missing.items():  # before the first engine has run for minutes
         if line is not None and not skip_missing:
             raise MissingDependencyError(f"backend {name!r} is not installed here: {line}")
     reference: Recording | None = None
-    rows = []
+    rows, spikes = [], []
     for name, line in missing.items():
         if line is not None:
             rows.append(Simulation(name, missing=line))
@@ -51,6 +55,12 @@ def run_engines(
         recording = run_engine(network, inputs, backend=name, record="voltages" if voltages else "spikes")
         rows.append(compare(network, recording, reference, labels, time.perf_counter() - start))
         reference = reference or recording
+        # a copy, so that the recording of all samples can go
+        first = {population: raster[:, :1].copy() for population, raster in recording.spikes.items()}
+        spikes.append(Recording(first, dt=recording.dt, backend=recording.backend))
+    if keep is not None:
+        write_simulations(keep, rows)
+        write_rasters(keep, spikes, inputs, int(labels[0]))
     return rows
 
 

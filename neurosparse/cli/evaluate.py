@@ -31,7 +31,8 @@ def evaluate(
     table = Table(title=f"{run}: {network}", title_justify="left", title_style="bold", show_header=False)
     counted = result.pop("neurobench")
     for name, value in result.items():
-        table.add_row(name.replace("_", " "), _shown(name, value))
+        heading = f"{name} (least / mean / most)" if name in ("fan_in", "fan_out") else name
+        table.add_row(heading.replace("_", " "), _shown(name, value))
     stdout().print(table)
     table = Table(title=f"NeuroBench ({counted['n_steps']} steps)", title_justify="left", title_style="bold")
     for heading in ("metric", "per sample", "per step"):
@@ -44,8 +45,12 @@ def evaluate(
 
 
 def _shown(name: str, value: Any) -> str:
+    if name in ("fan_in", "fan_out"):
+        from neurosparse.analysis.metrics import Degrees
+
+        return "\n".join(f"{key}: {Degrees(**found)}" for key, found in value.items())
     if isinstance(value, dict):
         return ", ".join(f"{key} {_shown(name, item)}" for key, item in value.items())
-    if name in ("accuracy", "density"):
+    if name in ("accuracy", "density", "sites_visited"):
         return f"{value:.2%}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)

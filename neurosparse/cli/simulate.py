@@ -31,16 +31,13 @@ def simulate(
     Exit status 1 if a single spike, or a recorded voltage, differs. The result is kept for the report, but not that of
     integers.
     """
-    from neurosparse.analysis.comparison import write_simulations
     from neurosparse.cli.engines import print_simulations, run_engines
     from neurosparse.cli.runs import any_network_of
     from neurosparse.training.inputs import load_inputs
 
     network = any_network_of(run, integer=integer)
     inputs, labels = load_inputs(run, "test", samples)
-    rows = run_engines(network, inputs, labels, backend, voltages=voltages)
-    if not integer:
-        write_simulations(run, rows)
+    rows = run_engines(network, inputs, labels, backend, voltages=voltages, keep=None if integer else run)
     if json_output:
         emit(
             {

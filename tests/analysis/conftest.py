@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neurosparse.analysis import report, report_figures
 from neurosparse.analysis.comparison import Simulation, write_simulations
+from neurosparse.analysis.palette import new_axes, png
+from neurosparse.analysis.rasters import write_rasters
 from neurosparse.core.network import Input, Network, Population, Projection
 from neurosparse.core.neurons import LI, LIF
 from neurosparse.core.recording import Recording
@@ -53,6 +56,14 @@ def recording() -> Recording:
 
 
 @pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the figures of a report, but make no pixels of them: for tests of its words, ten times as fast."""
+    pixel = png(new_axes(None).figure, dpi=20)
+    for module in (report_figures, report):
+        monkeypatch.setattr(module, "png", lambda figure: pixel)
+
+
+@pytest.fixture
 def metrics() -> list[dict[str, Any]]:
     return [
         {
@@ -69,13 +80,27 @@ def metrics() -> list[dict[str, Any]]:
             "silent": {"hidden": 2, "output": 2},
             "seconds": 1.5,
             "rss_mb": 100.0 + epoch,
+            "history": {
+                "hidden": history(12, 5 + epoch, 0.25, [3, 1, epoch], [0, 2, 3]),
+                "output": history(6, 2, 0.0, [], [0, 0, 2]),
+            },
         }
         for epoch in (1, 2, 3)
     ]
 
 
+def history(n_sites: int, visited: float, error: float, lifetimes: list[int], ages: list[int]) -> dict[str, Any]:
+    """What a run writes of a layer; the mean lifetime is that of the lower ends."""
+    deaths = sum(lifetimes)
+    mean = sum(n * 2**i for i, n in enumerate(lifetimes)) / deaths if deaths else None
+    found = {"n_sites": n_sites, "visited": visited, "visited_error": error, "deaths": deaths, "mean_lifetime": mean}
+    return {**found, "lifetimes": lifetimes, "ages": ages}
+
+
 @pytest.fixture
-def run(tmp_path: Path, network: Network, metrics: list[dict[str, Any]]) -> Path:
+def run(
+    tmp_path: Path, network: Network, metrics: list[dict[str, Any]], recording: Recording, inputs: np.ndarray
+) -> Path:
     """A complete run directory; in the initial network, one synapse of the first projection was elsewhere."""
     before = np.float32([[1.0, 0, 0, 0.5], [0, -0.5, 0, 0], [0.25, 0, 0, 2.0]])
     projections = (Projection.from_dense("input", "hidden", before), network.projections[1])
@@ -89,4 +114,5 @@ def run(tmp_path: Path, network: Network, metrics: list[dict[str, Any]]) -> Path
         Simulation("lava", missing="run `neurosparse doctor --setup-lava`"),
     ]
     write_simulations(tmp_path, rows)
+    write_rasters(tmp_path, [recording, dataclasses.replace(recording, backend="brian2")], inputs, 0)
     return tmp_path

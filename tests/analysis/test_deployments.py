@@ -58,6 +58,7 @@ def test_a_damaged_deployment_is_refused_with_its_path(tmp_path: Path, content: 
         read_deployments(tmp_path)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_report_shows_chips_their_violations_and_figures(run: Path) -> None:
     assert 'id="chip"' not in write_report(run).read_text()
     _write(run, CONTENT)
@@ -68,7 +69,7 @@ def test_the_report_shows_chips_their_violations_and_figures(run: Path) -> None:
         "A &lt;new&gt; chip",
         "core.neurons: needs 3, there is 2",
         "85.00%",
-        "How full each core is.",
+        "how full each core is.",
     ):
         assert word in text, word
     assert "<new>" not in text

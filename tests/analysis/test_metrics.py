@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurosparse.analysis.metrics import accuracy, activity, possible_synapses, stored_bytes, synaptic_operations
+from neurosparse.analysis.metrics import (
+    Degrees,
+    accuracy,
+    activity,
+    degrees,
+    possible_synapses,
+    stored_bytes,
+    synaptic_operations,
+)
 from neurosparse.backends import simulate
 from neurosparse.core.network import Input, Network, Population, Projection
 from neurosparse.core.neurons import LIF
@@ -33,6 +41,35 @@ def test_activity_counts_spikes_rates_and_silent_neurons(recording: Recording) -
     assert found.max_rate == pytest.approx(2 / 6)  # neuron 0: two spikes in 3 steps x 2 samples
 
 
+@pytest.mark.parametrize(
+    ("first", "steps", "saturated"),
+    [
+        (0, 4, 1),  # at every step of every sample
+        (2, 4, 1),  # nobody spikes before step 2, where the first input arrives
+        (3, 4, 0),  # a single step says nothing
+        (0, 0, 0),
+    ],
+)
+def test_a_neuron_that_spikes_whenever_it_can_is_saturated(first: int, steps: int, saturated: int) -> None:
+    spikes = np.zeros((steps, 2, 3), bool)
+    spikes[first:, :, 0] = True
+    spikes[first:, 0, 1] = True  # in one sample only
+    assert activity(Recording({"hidden": spikes}))["hidden"].saturated == saturated
+
+
+def test_without_spikes_nobody_is_saturated() -> None:
+    found = activity(Recording({"hidden": np.zeros((3, 2, 4), bool)}))["hidden"]
+    assert (found.silent, found.saturated) == (4, 0)
+
+
+def test_degrees_by_hand(network: Network) -> None:
+    # hidden: rows of 2, 1 and 2 synapses from columns of 2, 0, 1 and 2
+    into, out_of = degrees(network.projections[0])
+    assert into == Degrees(1, 5 / 3, 2, 0)
+    assert out_of == Degrees(0, 1.25, 2, 1)
+    assert str(out_of) == "0 / 1.2 / 2, 1 with none"
+
+
 def test_a_readout_is_not_counted_as_silent(recording: Recording) -> None:
     assert list(activity(recording)) == ["hidden"]
 
@@ -52,7 +89,9 @@ def test_synaptic_operations_sum_fan_out_over_inputs_and_spikes(
 def test_synaptic_operations_need_the_inputs_of_that_recording(
     network: Network, recording: Recording, inputs: np.ndarray
 ) -> None:
-    with pytest.raises(ValidationError, match=r"inputs have shape \(2, 2, 4\).* needs \(3, 2, 4\)"):
+    with pytest.raises(
+        ValidationError, match=r"synaptic_operations\.inputs: have shape \(2, 2, 4\).* needs \(3, 2, 4\)"
+    ):
         synaptic_operations(network, recording, inputs[:2])
 
 

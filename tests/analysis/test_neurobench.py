@@ -51,7 +51,7 @@ def test_one_analog_value_makes_the_whole_step_multiply() -> None:
 
 
 def test_inputs_of_another_recording_are_refused(network: Network, recording: Recording, inputs: np.ndarray) -> None:
-    with pytest.raises(ValidationError, match="neurobench: inputs have shape"):
+    with pytest.raises(ValidationError, match=r"neurobench\.inputs: have shape"):
         neurobench(network, recording, inputs[:2])
 
 

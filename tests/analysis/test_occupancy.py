@@ -92,7 +92,7 @@ def test_the_energy_figure_says_model_and_draws_no_bar_without_a_public_figure(c
     assert ax.get_title(loc="left").startswith("Model, not a measurement")
     assert "model" in ax.get_xlabel()
     said = " ".join(text.get_text() for text in ax.texts)
-    assert ("no public figure; 16 synaptic operations" in said) == (chip == "loihi2")
+    assert ("Intel Loihi 2: no public figure  16 synaptic operations" in said) == (chip == "loihi2")
     assert png(ax.figure)
 
 

@@ -13,8 +13,8 @@ import pytest
 import scipy.sparse as sp
 
 from neurosparse.analysis import plots
-from neurosparse.analysis.palette import SERIES, new_axes, png
-from neurosparse.analysis.wiring import MAX_IMAGE
+from neurosparse.analysis.palette import SERIES, logarithmic, new_axes, png
+from neurosparse.analysis.wiring import MAX_SPARSE_IMAGE
 from neurosparse.core.network import Network, Projection
 from neurosparse.core.recording import Recording
 from neurosparse.core.rng import stream
@@ -98,10 +98,30 @@ def test_a_large_layer_is_shown_in_bins_by_its_strongest_synapse() -> None:
     projection = Projection.from_scipy("input", "large", sp.coo_array((weights, (rows, columns)), shape=shape))
     ax = plots.weight_matrix(projection)
     image = ax.images[0].get_array()
-    assert image.shape == (334, MAX_IMAGE)  # 3 x 150 sites per pixel
-    assert (image[1, 0], image[333, 399]) == (-2.0, 1.0)  # row 4 // 3; of sites (3, 10) and (4, 149), the stronger one
+    assert image.shape == (143, MAX_SPARSE_IMAGE)  # 7 x 400 sites per pixel
+    assert (image[0, 0], image[142, 149]) == (-2.0, 1.0)  # of sites (3, 10) and (4, 149), the stronger one
     assert image.count() == 2  # the rest is no synapse, which is not a weight of 0
-    assert ax.get_title(loc="left") == "3 synapses (3 x 150 sites per pixel, the strongest shown)"
+    assert ax.get_title(loc="left") == "3 synapses (7 x 400 sites per pixel)"
+
+
+@pytest.mark.parametrize(("density", "width"), [(0.01, 150), (0.02, 150), (0.03, 400), (0.5, 400)])
+def test_dots_that_would_be_too_fine_share_larger_pixels(density: float, width: int) -> None:
+    matrix = np.zeros((10, 1200), np.float32)
+    matrix.ravel()[: round(density * matrix.size)] = 1.0
+    image = plots.weight_matrix(Projection.from_dense("a", "b", matrix)).images[0].get_array()
+    assert image.shape == (10, width)
+
+
+def test_a_loss_of_less_than_a_decade_has_several_numbers_at_its_axis() -> None:
+    ax = plots.loss([{"epoch": 1, "loss": 1.3}, {"epoch": 2, "loss": 0.6}])
+    low, high = ax.get_ylim()
+    assert sum(low <= tick <= high for tick in ax.get_yticks()) >= 4
+
+
+def test_silent_neurons_are_whole_ones() -> None:
+    ax = plots.silent_neurons([{"epoch": 1, "silent": {"a": 2}}, {"epoch": 2, "silent": {"a": 1}}])
+    assert all(tick == int(tick) for tick in ax.get_yticks())
+    assert ax.get_ylim() == (0, 2.12)
 
 
 def test_before_and_after_share_one_scale_and_say_how_many_sites_are_new(network: Network) -> None:
@@ -206,6 +226,33 @@ def test_the_overview_shows_wiring_accuracy_and_spikes(
     axes = plots.overview(network.projections[0], network.projections[0], metrics, recording)
     assert [ax.get_ylabel() for ax in axes] == ["target neuron in hidden"] * 2 + ["accuracy (%)", "neuron"]
     assert len({id(ax.figure) for ax in axes}) == 1
+
+
+def test_a_logarithmic_axis_has_plain_numbers() -> None:
+    ax = new_axes(None)
+    ax.plot([1, 2], [0.02, 3_000_000])
+    logarithmic(ax, "x", [1, 2])
+    logarithmic(ax, "y")
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2"]
+    assert not len(ax.xaxis.get_minorticklocs())
+    named = [ax.yaxis.get_major_formatter()(value) for value in (0.02, 500, 2000, 50_000, 3_000_000)]
+    assert named == ["0.02", "500", "2 000", "50k", "3M"]
+
+
+def test_engines_are_compared_by_milliseconds_per_sample() -> None:
+    ax = plots.engine_speeds({"reference": 0.2, "brian2": 4.0}, {"reference": 100, "brian2": 200})
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["brian2", "reference"]
+    assert [text.get_text() for text in ax.texts] == ["20 ms", "2 ms"]
+    ends = [bar.get_x() + bar.get_width() for bar in ax.patches]
+    assert ends == pytest.approx([20, 2])
+
+
+def test_time_and_memory_of_every_epoch(metrics: Metrics) -> None:
+    (line,) = plots.epoch_seconds(metrics).lines
+    assert line.get_ydata().tolist() == [1.5] * 3
+    (line,) = plots.epoch_memory([{"epoch": 1}, *metrics[1:]]).lines
+    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([2, 3], [102, 103])
 
 
 def test_the_same_figure_has_the_same_bytes(metrics: Metrics) -> None:

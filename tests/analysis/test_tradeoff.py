@@ -38,6 +38,16 @@ def test_a_point_is_mean_deviation_and_confidence_over_seeds() -> None:
     assert (dense.low, dense.mean, dense.high, dense.sd) == (0.95, 0.95, 0.95, 0.0)
 
 
+def test_an_interval_of_two_seeds_ends_where_accuracies_do_and_does_not_squeeze_the_figure() -> None:
+    rows = [_row("deep_r", 0.1, 0, 0.90), _row("deep_r", 0.1, 1, 0.98)]
+    (point,) = points(rows)
+    assert (point.mean, point.high) == (pytest.approx(0.94), 1.0)  # 0.94 + 12.7 * 0.04 without an end
+    assert point.low == pytest.approx(0.94 - 12.706 * 0.04, abs=1e-4)
+    low, high = accuracy_density(rows).get_ylim()
+    assert 85 < low < 90
+    assert 98 < high <= 100.5
+
+
 def test_methods_are_compared_seed_by_seed() -> None:
     found = {(t.first, t.second): t for t in paired_tests(ROWS)}
     test = found["deep_r", "static"]

@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 from neurosparse.analysis.comparison import read_simulations
+from neurosparse.analysis.rasters import read_rasters
 from neurosparse.core.network import Network
 
 from .conftest import Invoke, lines
@@ -28,10 +29,26 @@ def test_evaluate_and_simulate_agree_on_the_accuracy(run: Path, invoke: Invoke) 
     assert 0.9 < effective / evaluated["synaptic_operations_per_sample"] <= 1
 
 
+def test_evaluate_counts_degrees_and_what_became_of_the_synapses(run: Path, invoke: Invoke) -> None:
+    (told,) = lines(invoke("evaluate", run, "--json", "--samples", 50).stdout)
+    network = Network.load(run / "network.safetensors")
+    for projection in network.projections:
+        name = f"{projection.source} -> {projection.target}"
+        assert told["fan_in"][name]["mean"] == pytest.approx(projection.n_synapses / projection.shape[0])
+        assert told["fan_out"][name]["mean"] == pytest.approx(projection.n_synapses / projection.shape[1])
+        assert projection.density <= told["sites_visited"][projection.target] <= 1
+    assert set(told["saturated_neurons"]) == {"hidden1"}
+    assert sum(told["deaths"].values()) > 0
+    (run / "metrics.jsonl").unlink()
+    (told,) = lines(invoke("evaluate", run, "--json", "--samples", 50).stdout)
+    assert "sites_visited" not in told
+
+
 def test_evaluate_prints_a_table(trained: Path, invoke: Invoke) -> None:
     result = invoke("evaluate", trained, "--samples", 20, "--split", "validation")
     assert result.exit_code == 0
-    for word in ("accuracy", "validation", "synaptic operations per sample", "hidden1", "NeuroBench", "effective acs"):
+    words = ("accuracy", "validation", "synaptic operations per sample", "hidden1", "NeuroBench", "effective acs")
+    for word in (*words, "fan in (least / mean / most)", "saturated neurons", "sites visited"):
         assert word in result.stdout, word
 
 
@@ -56,6 +73,7 @@ def test_simulate_shows_that_every_spike_is_the_same(run: Path, invoke: Invoke) 
         "parity",
     ):
         assert word in result.stdout, word
+    assert list(read_rasters(run).engines) == ["reference", "snntorch"]
     kept = read_simulations(run)
     assert [(row.backend, row.samples, row.identical) for row in kept] == [
         ("reference", 30, None),
@@ -119,7 +137,9 @@ def test_the_report_has_an_example_and_the_pixels_of_the_data_set(run: Path, inv
     (told,) = lines(result.stdout)
     names = {Path(figure).stem for figure in told["figures"]}
     assert {"raster", "readout", "pixels_input_to_hidden1_after", "weights_input_to_hidden1_before"} <= names
-    assert "synaptic operations" in Path(told["report"]).read_text()
+    page = Path(told["report"]).read_text()
+    for word in ("synaptic operations", "State of the training", "Sites ever visited"):
+        assert word in page, word
 
 
 def test_a_report_without_the_data_set_has_no_example(run: Path, invoke: Invoke) -> None:
