@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosparse.analysis.palette import GREY, new_row, png, series, style_axes
-from neurosparse.analysis.tradeoff import paired_tests, points
+from neurosparse.analysis.palette import GREY, logarithmic, new_grid, png, series, style_axes
+from neurosparse.analysis.tradeoff import Point, paired_tests, points
 from neurosparse.sweep import Sweep, SweepPlan, read_results
 from neurosparse.sweep.work import run_sweep
 from neurosparse.training.config import RunConfig
@@ -81,32 +81,45 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def draw(arms: dict[str, list[dict[str, Any]]]) -> bytes:
-    """Return the figure: for each training set, test accuracy against density beside the tuned dense network."""
-    axes = new_row(len(arms), (max(5.0, 3.3 * len(arms)), 3.4))
-    for ax, (arm, rows) in zip(axes, arms.items(), strict=True):
-        for point in points(rows):
+    """Return the figure: for each training set, test accuracy against density beside the tuned dense network.
+
+    Three panels a row; with a scale of its own each, and small dense networks far below it left out of the panel.
+    """
+    n_columns = min(len(arms), 3)
+    n_rows = -(-len(arms) // n_columns)
+    axes = new_grid(n_rows, n_columns, (max(5.0, 3.3 * n_columns), 3.2 * n_rows + 0.3))
+    for ax in axes[len(arms) :]:
+        ax.set_visible(False)
+    for i, (ax, (arm, rows)) in enumerate(zip(axes, arms.items(), strict=False)):
+        found = points(rows)
+        for point in found:
             if point.method == "dense":
                 ax.axhspan(100 * point.low, 100 * point.high, color=GREY, alpha=0.15, linewidth=0)
                 ax.axhline(100 * point.mean, color=GREY, linestyle=(0, (2, 2)), linewidth=1.2, label="dense, tuned")
-        for i, method in enumerate(("deep_r", "static", "small dense")):
-            mine = [point for point in points(rows) if point.method == method]
-            x = [100 * point.density for point in mine]
-            y = [100 * point.mean for point in mine]
+        for j, method in enumerate(("deep_r", "static", "small dense")):
+            mine = [point for point in found if point.method == method]
+            x, y, error = ([100 * value for value in values] for values in _columns(mine))
             if mine:
-                error = [100 * point.sd for point in mine]
-                ax.errorbar(x, y, yerr=error, label=method, linewidth=1.4, markersize=3.5, marker="osD"[i], **series(i))
-        ax.set_xscale("log")
-        ax.set_xticks([100 * density for density in DENSITIES], [f"{100 * density:g}" for density in DENSITIES])
-        ax.minorticks_off()
+                look = {"linewidth": 1.4, "markersize": 3.5, "marker": "osD"[j], **series(j)}
+                ax.errorbar(x, y, yerr=error, label=method, **look)
+        large = [100 * point.mean for point in found if point.method != "small dense"]
+        margin = 0.15 * (max(large) - min(large))
+        ax.set_ylim(min(large) - margin, max(large) + margin)
+        logarithmic(ax, "x", [100 * density for density in DENSITIES])
+        ax.set_xlim(0.85, 60)
         size, _, noise = arm.partition("-")
         style_axes(
             ax,
-            x="density (%)",
-            y="test accuracy (%)" if ax is axes[0] else "",
+            x="density (%)" if i + n_columns >= len(arms) else "",
+            y="test accuracy (%)" if i % n_columns == 0 else "",
             title=f"{int(size):,} images".replace(",", " ") + (", 20 % wrong labels" if noise else ""),
         )
-    axes[-1].legend(fontsize=7, frameon=False)
+    axes[0].legend(fontsize=7, frameon=False, loc="lower right")
     return png(axes[0].figure)
+
+
+def _columns(found: list[Point]) -> tuple[list[float], list[float], list[float]]:
+    return [p.density for p in found], [p.mean for p in found], [p.sd for p in found]
 
 
 def main() -> None:
