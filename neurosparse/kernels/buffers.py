@@ -57,7 +57,7 @@ def borrow(shape: Sequence[int], dtype: DTypeLike) -> NDArray:
     size = count * kind.itemsize
     if size < _SMALL:
         raw = np.empty(size + 64, np.uint8)
-        start = -raw.ctypes.data % 64
+        start = -raw.__array_interface__["data"][0] % 64
         return raw[start : start + size].view(kind).reshape(shape)
     block = _take(size)
     lease: Any = np.frombuffer(block, np.uint8).view(_Lease)

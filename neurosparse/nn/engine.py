@@ -7,6 +7,7 @@ layers spikes travel as bits.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def _neuron_refused(neuron: Any, n: int, dtype: torch.dtype) -> str | None:
     if neuron.init_hidden or neuron.output or neuron.inhibition or neuron.state_quant:
         return "the neuron uses init_hidden, output, inhibition or state_quant"
     factor = neuron.graded_spikes_factor
-    if factor.requires_grad or not bool((factor == 1).all()):
+    if factor.requires_grad or not _all(factor, np.equal, 1):
         return "the neuron scales its spikes (graded_spikes_factor)"
     mode = _mode(neuron)
     if mode is None or _RESET_CODES[neuron.state_function.__name__] != int(neuron.reset_mechanism_val):
@@ -110,15 +111,21 @@ def _neuron_refused(neuron: Any, n: int, dtype: torch.dtype) -> str | None:
             return f"{name} is on {value.device}, the kernels run on the CPU"
         if value.dim() == 1 and torch.promote_types(value.dtype, dtype) != dtype:
             return f"{name} is {value.dtype}, which would turn the {dtype} voltages into {value.dtype}"
-    threshold = neuron.threshold.detach()
-    if mode == membrane.ZERO_NOW and not bool((threshold > 0).all()):
+    if mode == membrane.ZERO_NOW and not _all(neuron.threshold, np.greater, 0):
         return "its threshold is not positive, and it resets to zero at once"
-    if mode != membrane.NONE and not bool(torch.isfinite(threshold).all()):
+    if mode != membrane.NONE and not _all(neuron.threshold, np.isfinite):
         return "its threshold is infinite, and it has a reset"
     if identify(neuron.spike_grad) is None:
         name = getattr(neuron.spike_grad, "__qualname__", neuron.spike_grad)
         return f"its surrogate {name!r} is not one the kernels know"
     return None
+
+
+def _all(values: Tensor, holds: Callable[..., Any], *others: float) -> bool:
+    """Whether ``holds(value, *others)`` for all values; three torch calls would take as long as a small layer."""
+    if values.numel() == 1:
+        return bool(holds(values.item(), *others))
+    return bool(holds(values.detach().cpu().numpy(), *others).all())
 
 
 def run_layer(
