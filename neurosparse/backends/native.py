@@ -101,11 +101,12 @@ _known: weakref.WeakKeyDictionary[Network, dict[bool, Tables]] = weakref.WeakKey
 
 def _tables(network: Network, *, voltages: bool) -> Tables:
     """Return the network's tables, made once for as long as the network lives: it cannot change."""
+    from neurosparse.kernels.simulation_gather import has_wide_masks
     from neurosparse.kernels.simulation_plan import make_tables
 
     with _lock:
         made = _known.setdefault(network, {})
         if voltages not in made:
             traced = tuple(p.name for p in network.populations if voltages or is_readout(p))
-            made[voltages] = make_tables(network, traced)
+            made[voltages] = make_tables(network, traced, split=has_wide_masks())
         return made[voltages]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from neurosparse.kernels.checks import check_array, check_size
 from neurosparse.kernels.simd_blocks import pack_block
-from neurosparse.kernels.simulation_current import add_projection, add_step
+from neurosparse.kernels.simulation_current import add_projection, add_segment, add_step
 from neurosparse.kernels.simulation_jit import simulation_jit
 from neurosparse.kernels.simulation_neurons import (
     clear,
@@ -36,6 +36,7 @@ from neurosparse.kernels.simulation_neurons import (
     turn_currents,
 )
 from neurosparse.kernels.simulation_plan import LANES, ROW, SPAN, Pop, Proj, Tables
+from neurosparse.kernels.simulation_synapses import SEGMENT
 from neurosparse.kernels.simulation_work import borrow_work, return_work
 
 __all__ = ["Result", "run_tables"]
@@ -120,16 +121,16 @@ def _run(layout, x, values, first_sample, last_sample, raster, traces, work):
         for component in range(layout.components.shape[0]):
             first, last = layout.components[component, 0], layout.components[component, 1]
             loop = layout.components[component, 2]
-            for first_word in range(0, n_words, SPAN):
-                count = min(SPAN, n_words - first_word)
+            for span in range((n_words + SPAN - 1) // SPAN):
+                count = min(SPAN, n_words - span * SPAN)
                 for i in range(first, last):
                     additions += _run_open(
-                        i, loop, first_word, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout,
+                        i, loop, span, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout,
                         work,
                     )  # fmt: skip
                 if loop:
                     additions += _run_loop(
-                        first, last, first_word, count, n_words, lines_padded, n_steps, n_samples, sample, traces,
+                        first, last, span, count, n_words, lines_padded, n_steps, n_samples, sample, traces,
                         layout, work,
                     )  # fmt: skip
         for i in range(layout.populations.shape[0]):
@@ -140,7 +141,7 @@ def _run(layout, x, values, first_sample, last_sample, raster, traces, work):
 
 
 @simulation_jit
-def _run_open(i, loop, first_word, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout, work):
+def _run_open(i, loop, span, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout, work):
     """Add all currents of a span that come from outside a loop; run the population unless it is in one."""
     pop = _population(layout.populations, i)
     quiet_at = pop.first // LANES if pop.quiet and not loop else -1
@@ -148,34 +149,35 @@ def _run_open(i, loop, first_word, count, n_words, lines_padded, n_steps, n_samp
     for k in range(pop.first_projection, pop.last_projection):
         p = _projection(layout.projections, k)
         if not p.inner:
-            additions += add_projection(
-                p, (pop.slot_at + p.slot * pop.n_padded) * ROW, quiet_at, n_words, first_word, count, n_steps,
-                layout.rows, layout.sources, layout.row_weights, layout.columns, layout.targets, layout.column_weights,
-                work.words, work.shifted, work.active, work.rows, work.slots, work.touched,
-            )  # fmt: skip
-    if not loop:
-        start = first_word * LANES
-        span_steps = min(count * LANES, n_steps - start)
-        word_at = (lines_padded + pop.first) * n_words + first_word * pop.n_padded
-        bits_at = (pop.first * n_words) + first_word * pop.n_padded
-        run_span(
-            pop, word_at, bits_at, count, span_steps, layout.parameters, work.slots, work.v, work.c, work.pending,
-            work.resting, work.touched, work.tile, work.bits, work.words, work.trace,
-        )  # fmt: skip
-        if pop.trace_first >= 0:
-            out_at = (pop.trace_first * n_steps + start * pop.n) * n_samples + sample * pop.n
-            keep_voltages(work.trace, pop.n_padded, span_steps, pop.n, traces, out_at, n_samples * pop.n)
+            into = (pop.slot_at + p.slot * pop.n_padded) * ROW
+            additions += add_projection(p, k, into, quiet_at, n_words, span, count, n_steps, not loop, layout, work)
+    if loop:
+        return additions
+    start = span * ROW
+    span_steps = min(ROW, n_steps - start)
+    word_at = (lines_padded + pop.first) * ((n_words + SPAN - 1) // SPAN) + span * pop.n_padded
+    bits_at = (pop.first * n_words) + span * SPAN * pop.n_padded
+    for first in range(0, pop.n_padded, SEGMENT):
+        last = min(first + SEGMENT, pop.n_padded)
+        for k in range(pop.first_projection, pop.last_projection):
+            if work.deferred[k]:
+                p = _projection(layout.projections, k)
+                into = (pop.slot_at + p.slot * pop.n_padded) * ROW
+                add_segment(p, first, last, into, n_words, span, count, layout, work)
+        run_span(pop, first // LANES, last // LANES, word_at, bits_at, count, span_steps, layout, work)
+    if pop.trace_first >= 0:
+        out_at = (pop.trace_first * n_steps + start * pop.n) * n_samples + sample * pop.n
+        keep_voltages(work.trace, pop.n_padded, span_steps, pop.n, traces, out_at, n_samples * pop.n)
     return additions
 
 
 @simulation_jit
-def _run_loop(first, last, first_word, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout, work):
+def _run_loop(first, last, span, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout, work):
     """Run the populations of a loop through a span, step by step; the currents from outside are in `slots`."""
     populations, projections = layout.populations, layout.projections
-    columns, targets, weights, parameters = layout.columns, layout.targets, layout.column_weights, layout.parameters
-    bits, currents, trace, v, c, pending = work.bits, work.currents, work.trace, work.v, work.c, work.pending
-    start = first_word * LANES
-    span_steps = min(count * LANES, n_steps - start)
+    columns, targets, weights, currents = layout.columns, layout.targets, layout.column_weights, work.currents
+    start = span * ROW
+    span_steps = min(ROW, n_steps - start)
     additions = 0
     for i in range(first, last):
         turn_currents(_population(populations, i), count, work.slots, currents)
@@ -188,18 +190,19 @@ def _run_loop(first, last, first_word, count, n_words, lines_padded, n_steps, n_
                 if p.inner and start + t >= p.delay:
                     bits_at = (p.source_first * n_words) + (start + t - p.delay) * (p.source_padded // LANES)
                     slot = into + p.slot * pop.n_padded * ROW
-                    additions += add_step(p, bits, bits_at, columns, targets, weights, currents, slot)
+                    additions += add_step(p, work.bits, bits_at, columns, targets, weights, currents, slot)
             bits_at = (pop.first * n_words) + (start + t) * (pop.n_padded // LANES)
-            run_step(pop, into, parameters, currents, v, c, pending, bits, bits_at, trace)
+            word_at = (lines_padded + pop.first) * ((n_words + SPAN - 1) // SPAN) + span * pop.n_padded
+            run_step(pop, into, word_at, bits_at, layout, work)
             if pop.trace_first >= 0:
                 out_at = (pop.trace_first * n_steps + (start + t) * pop.n) * n_samples + sample * pop.n
                 for n in range(pop.n):
-                    traces[out_at + n] = v[pop.first + n]
+                    traces[out_at + n] = work.v[pop.first + n]
     for i in range(first, last):
         pop = _population(populations, i)
-        word_at = (lines_padded + pop.first) * n_words + first_word * pop.n_padded
-        bits_at = (pop.first * n_words) + first_word * pop.n_padded
-        turn_bits(pop, word_at, bits_at, count, span_steps, bits, work.words)
+        word_at = (lines_padded + pop.first) * ((n_words + SPAN - 1) // SPAN) + span * pop.n_padded
+        bits_at = (pop.first * n_words) + span * SPAN * pop.n_padded
+        turn_bits(pop, word_at, bits_at, count, span_steps, work.bits, work.words)
     return additions
 
 
@@ -215,7 +218,8 @@ def _population(table, i):
 def _projection(table, k):
     return Proj(
         table[k, 0], table[k, 1], table[k, 2], table[k, 3], table[k, 4], table[k, 5], table[k, 6], table[k, 7],
-        table[k, 8], table[k, 9], table[k, 10], table[k, 11], table[k, 12],
+        table[k, 8], table[k, 9], table[k, 10], table[k, 11], table[k, 12], table[k, 13], table[k, 14], table[k, 15],
+        table[k, 16], table[k, 17],
     )  # fmt: skip
 
 
@@ -223,25 +227,27 @@ def _projection(table, k):
 def _pack(x, sample, words, stride):
     """Make the words of the input: a bit for every value that is not 0."""
     n_steps, n_samples, n = x.shape
-    for w in range((n_steps + LANES - 1) // LANES):
+    n_words = (n_steps + LANES - 1) // LANES
+    clear(words, 0, (n_words + 1) // SPAN * SPAN * stride)
+    for w in range(n_words):
         first = (w * LANES * n_samples + sample) * n
+        at = w // SPAN * SPAN * stride + w % SPAN
         steps = min(LANES, n_steps - w * LANES)
         whole = n // LANES * LANES
         for j in range(0, whole, LANES):
-            pack_block(words, w * stride + j, 1, x, first + j, n_samples * n, steps)
+            pack_block(words, at + j * SPAN, SPAN, x, first + j, n_samples * n, steps)
         for j in range(whole, n):
             word = np.uint16(0)
             for t in range(steps):
                 if x[w * LANES + t, sample, j] != 0:
                     word |= np.uint16(np.uint16(1) << np.uint16(t))
-            words[w * stride + j] = word
-        clear(words, w * stride + n, (w + 1) * stride)
+            words[at + j * SPAN] = word
 
 
 @simulation_jit
 def _turn_values(x, sample, rows, n_words):
     """Turn the input values into a row of steps per line, zeros before the start and after the end."""
-    row_length = rows.size // x.shape[2]
+    row_length = rows.size // (x.shape[2] + 1)
     start = row_length - n_words * LANES
     clear(rows, 0, rows.size)
     for t in range(x.shape[0]):
