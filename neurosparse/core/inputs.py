@@ -45,11 +45,12 @@ class Input:
         inputs : array, shape (time, batch, n) or (time, n)
             ``graded`` takes uint8 payloads, or floats that are exact multiples of 1/256 in [0, 255/256].
         dtype : float32 or float64
-            The precision of the network.
+            The precision of the network; or bool, for spikes.
 
         Returns
         -------
         array of `dtype`, shape (time, batch, n)
+            A copy, except for spikes as booleans.
 
         Raises
         ------
@@ -74,7 +75,7 @@ class Input:
         if array.dtype.kind not in "bufi":
             raise ValidationError(f"inputs: expected booleans, integers or floats, got {array.dtype}")
         if self.kind == "spikes":
-            return _spikes(array).astype(dtype)
+            return _spikes(array).astype(dtype, copy=dtype != np.bool_)
         if self.kind == "graded":
             return _graded(array).astype(dtype)
         return _analog(array, dtype)

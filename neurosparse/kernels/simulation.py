@@ -16,6 +16,7 @@ way is to replay every rounding, and neuron by neuron that costs more than 16 at
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -66,36 +67,40 @@ def run_tables(tables: Tables, x: NDArray[Any], *, threads: int = 1) -> Result:
     spiking = tables.kind == "spikes"
     check_array("run_tables", "x", x, np.bool_ if spiking else tables.dtype, (None, None, tables.n_lines))
     check_size("run_tables", "threads", threads, minimum=1)
-    n_steps, n_samples = x.shape[:2]
-    raster = np.empty(n_steps * n_samples * sum(n for _, _, n in tables.spiking), np.bool_)
-    traces = np.empty(n_steps * n_samples * sum(n for _, _, n in tables.recorded), tables.dtype)
+    n_steps, n_samples, _ = x.shape
+    n_spiking, n_recorded = tables.rows
+    raster = np.empty(n_steps * n_samples * n_spiking, np.bool_)
+    traces = np.empty(n_steps * n_samples * n_recorded, tables.dtype)
     nothing = np.empty((0, 0, 0), tables.dtype if spiking else np.uint8)
-    inputs = (x.view(np.uint8), nothing) if spiking else (nothing, x)
-
-    def part(first: int, last: int) -> int:
-        work = borrow_work(tables, n_steps)
-        additions = int(_run(tables.layout, *inputs, first, last, raster, traces, work))
-        return_work(tables, n_steps, work)
-        return additions
-
+    arrays = (x.view(np.uint8), nothing, raster, traces) if spiking else (nothing, x, raster, traces)
     n_parts = min(threads, n_samples)
     if n_steps == 0 or n_parts == 0:
         additions = 0
     elif n_parts == 1:
-        additions = part(0, n_samples)
+        additions = _run_part(tables, n_steps, arrays, 0, n_samples)
     else:
         ends = [n_samples * k // n_parts for k in range(n_parts + 1)]
+        part = functools.partial(_run_part, tables, n_steps, arrays)
         with ThreadPoolExecutor(n_parts) as pool:
             additions = sum(pool.map(part, ends[:-1], ends[1:]))
-    lanes = x.shape[:2]
-    return Result(_split(raster, tables.spiking, lanes), _split(traces, tables.recorded, lanes), additions)
+    return Result(
+        {name: _view(raster, first, n_steps, n_samples, n) for name, first, n in tables.spiking},
+        {name: _view(traces, first, n_steps, n_samples, n) for name, first, n in tables.recorded},
+        additions,
+    )
 
 
-def _split(
-    flat: NDArray[Any], members: tuple[tuple[str, int, int], ...], lanes: tuple[int, ...]
-) -> dict[str, NDArray[Any]]:
-    count = lanes[0] * lanes[1]
-    return {name: flat[first * count : (first + n) * count].reshape(*lanes, n) for name, first, n in members}
+def _run_part(tables: Tables, n_steps: int, arrays: tuple[NDArray[Any], ...], first: int, last: int) -> int:
+    work = borrow_work(tables, n_steps)
+    x, values, raster, traces = arrays
+    additions = int(_run(tables.layout, x, values, first, last, raster, traces, work))
+    return_work(tables, n_steps, work)
+    return additions
+
+
+def _view(flat: NDArray[Any], first: int, n_steps: int, n_samples: int, n: int) -> NDArray[Any]:
+    count = n_steps * n_samples
+    return flat[first * count : (first + n) * count].reshape(n_steps, n_samples, n)
 
 
 @simulation_jit
@@ -247,7 +252,7 @@ def _pack(x, sample, words, stride):
 @simulation_jit
 def _turn_values(x, sample, rows, n_words):
     """Turn the input values into a row of steps per line, zeros before the start and after the end."""
-    row_length = rows.size // (x.shape[2] + 1)
+    row_length = rows.size // x.shape[2]
     start = row_length - n_words * LANES
     clear(rows, 0, rows.size)
     for t in range(x.shape[0]):

@@ -18,7 +18,7 @@ from numba.core.registry import cpu_target
 
 from neurosparse.kernels.simd import Emitter, positions
 from neurosparse.kernels.simulation_synapses import GROUP
-from neurosparse.kernels.vectors import LANES, LLVM_MASK, intrinsic
+from neurosparse.kernels.vectors import LANES, intrinsic
 
 __all__ = ["add_group", "add_group_pair", "add_group_split", "has_wide_masks"]
 
@@ -86,8 +86,8 @@ def _adder(n_words: int) -> Any:
 add_group = _adder(1)
 """Add the entries [first, last) of the group whose members are listed from `member` on, in the first word of a span.
 
-Target m's vector of 16 currents stands at ``at + 16 * m`` in `slots`, that of the second word `plane` further; the words
-of source j are ``words_at + j``, in units of two words.
+Target m's vector of 16 currents stands at ``at + 16 * m`` in `slots`, that of the second word `plane` further; the
+words of source j are ``words_at + j``, in units of two words.
 """
 
 add_group_pair = _adder(2)

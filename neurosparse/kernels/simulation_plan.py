@@ -1,9 +1,9 @@
 """A `Network` as the flat tables that the compiled simulator walks through; NumPy only.
 
 All populations' neurons stand side by side, each population padded to whole vectors of 16; all projections' synapses
-stand in two orders, by target and by source (simulation_synapses.py). Populations are ordered by component: a component is a
-set of populations that reach each other, or one population that no loop passes through. Components follow each other
-without feedback, so that each can run for many steps before the next one starts.
+stand in two orders, by target and by source (simulation_synapses.py). Populations are ordered by component: a component
+is a set of populations that reach each other, or one population that no loop passes through. Components follow each
+other without feedback, so that each can run for many steps before the next one starts.
 """
 
 from __future__ import annotations
@@ -116,8 +116,9 @@ class Tables:
     Parameters
     ----------
     layout : Layout
-    names, sizes : the populations in the order of the tables
-    traced : those whose voltages are recorded, in the same order
+    names : the populations in the order of the tables
+    spiking, recorded : name, first neuron and number of neurons of all populations and of those whose voltages are
+        recorded, as the recording holds them: one after the other in the order of the tables, listed in the network's
     kind : kind of input
     n_lines, lines_padded, n_padded : sizes
     n_slots, n_currents : padded neurons times slots, of the largest population or component
@@ -127,8 +128,8 @@ class Tables:
 
     layout: Layout
     names: tuple[str, ...]
-    sizes: tuple[int, ...]
-    traced: tuple[str, ...]
+    spiking: tuple[tuple[str, int, int], ...]
+    recorded: tuple[tuple[str, int, int], ...]
     kind: str
     n_lines: int
     lines_padded: int
@@ -138,20 +139,15 @@ class Tables:
     delay: int
     spare: list[tuple[int, Any]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The precision."""
         return self.layout.parameters.dtype
 
     @cached_property
-    def spiking(self) -> tuple[tuple[str, int, int], ...]:
-        """Name, first neuron and number of neurons of every population, one after the other."""
-        return _consecutive(self.names, self.sizes)
-
-    @cached_property
-    def recorded(self) -> tuple[tuple[str, int, int], ...]:
-        """The same for those whose voltages are recorded."""
-        return _consecutive(self.traced, [self.sizes[self.names.index(name)] for name in self.traced])
+    def rows(self) -> tuple[int, int]:
+        """Values a step and sample of the recorded spikes, and of the recorded voltages."""
+        return sum(n for _, _, n in self.spiking), sum(n for _, _, n in self.recorded)
 
 
 QUIET_FROM = 4096
@@ -195,12 +191,10 @@ def make_tables(network: Network, traced: tuple[str, ...], *, split: bool = Fals
                     slot=0 if network.grid is not None else k,
                     n_synapses=p.n_synapses,
                     valued=valued,
-                    # A missing synapse of values points to a line of zeros: 0 times a value would not do for infinite
-                    # ones. To split is for spikes that come from outside a loop only, all others take other ways.
+                    # Only spikes that come from outside a loop are added up in integers.
                     **synapses.add(
                         p,
                         scale=1 if inner else LANES,
-                        filler=p.n_source if valued else 0,
                         exponent=None if inner or valued or network.grid is None else network.grid[name],
                     ),
                 )
@@ -240,8 +234,8 @@ def make_tables(network: Network, traced: tuple[str, ...], *, split: bool = Fals
     return Tables(
         layout,
         names,
-        sizes=tuple(network[name].n for name in names),
-        traced=tuple(name for name in names if name in traced),
+        spiking=_listed(network, names),
+        recorded=_listed(network, [name for name in names if name in traced]),
         kind=network.input.kind,
         n_lines=network.input.n,
         lines_padded=lines_padded,
@@ -252,8 +246,11 @@ def make_tables(network: Network, traced: tuple[str, ...], *, split: bool = Fals
     )
 
 
-def _consecutive(names: Sequence[str], sizes: Sequence[int]) -> tuple[tuple[str, int, int], ...]:
-    return tuple(zip(names, itertools.accumulate(sizes, initial=0), sizes, strict=False))
+def _listed(network: Network, names: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    sizes = [network[name].n for name in names]
+    starts = [0, *itertools.accumulate(sizes)]
+    found = {name: (name, first, n) for name, first, n in zip(names, starts[:-1], sizes, strict=True)}
+    return tuple(found[p.name] for p in network.populations if p.name in found)
 
 
 def _padded(n: int) -> int:

@@ -43,7 +43,7 @@ class Groups(NamedTuple):
     members : (n_groups * GROUP,) int32
         The targets; beyond the last real one, positions of the padding.
     sources : int32
-        Of every entry; `filler` where there is no synapse.
+        Of every entry; 0 where there is no synapse.
     synapses : int64
         Position in the projection's index of every entry; -1 where there is none.
     """
@@ -58,7 +58,7 @@ class Groups(NamedTuple):
         return np.concatenate([values, np.zeros_like(values, shape=(1, *values.shape[1:]))])[self.synapses]
 
 
-def by_target(p: Projection, filler: int) -> Groups:
+def by_target(p: Projection) -> Groups:
     """Sort the targets of every segment by their number of synapses, most first, and group them."""
     n = p.shape[0]
     lengths = np.diff(p.indptr)
@@ -70,7 +70,7 @@ def by_target(p: Projection, filler: int) -> Groups:
     entries = np.repeat(first_entry - GROUP * p.indptr[:-1], lengths) + GROUP * np.arange(p.n_synapses)
     synapses = np.full(starts[-1], -1, np.int64)
     synapses[entries] = np.arange(p.n_synapses)
-    sources = np.full(starts[-1], filler, np.int32)
+    sources = np.zeros(starts[-1], np.int32)
     sources[entries] = p.indices
     members = np.append(order, np.arange(n, -(-n // GROUP) * GROUP)).astype(np.int32)
     return Groups(starts, members, sources, synapses)
@@ -124,7 +124,7 @@ class SynapseTables:
         self._halves = [np.zeros((0, 2), np.uint32)]
         self._scales: list[float] = []
 
-    def add(self, p: Projection, *, scale: int, filler: int, exponent: int | None) -> dict[str, int]:
+    def add(self, p: Projection, *, scale: int, exponent: int | None) -> dict[str, int]:
         """Append a projection.
 
         Parameters
@@ -132,8 +132,6 @@ class SynapseTables:
         p : Projection
         scale : int
             What targets are multiplied by in the order by source.
-        filler : int
-            Source of an entry without a synapse.
         exponent : int, optional
             Of the weights' grid, if they may be split.
 
@@ -142,7 +140,7 @@ class SynapseTables:
         dict
             Where it is: the fields of `neurosparse.kernels.simulation_plan.Proj` of these names.
         """
-        groups = by_target(p, filler)
+        groups = by_target(p)
         parts = split_weights(p, exponent) if self._split and exponent is not None else None
         if self._split:
             halves = np.zeros((p.n_synapses, 2), np.uint32) if parts is None else parts.halves

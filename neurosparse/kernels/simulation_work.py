@@ -22,7 +22,7 @@ class Work(NamedTuple):
 
     Parameters
     ----------
-    rows : input values, one row of steps per line and one of zeros (not for spikes)
+    rows : input values, one row of steps per line (not for spikes)
     slots : currents of a span, a vector of 16 steps per neuron, word and slot; clear between spans
     currents : the same for populations of a loop, a row of neurons per step
     trace : voltages of a span
@@ -79,7 +79,7 @@ def _make(tables: Tables, n_steps: int) -> Work:
     slots = borrow((tables.n_slots * ROW,), tables.dtype)
     slots[...] = 0
     return Work(
-        rows=borrow(((tables.n_lines + 1) * row_length,), tables.dtype),
+        rows=borrow((tables.n_lines * row_length,), tables.dtype),
         slots=slots,
         currents=borrow((tables.n_currents * ROW,), tables.dtype),
         trace=borrow((tables.n_padded * ROW,), tables.dtype),
