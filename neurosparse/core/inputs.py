@@ -97,6 +97,8 @@ def _graded(array: NDArray[Any]) -> NDArray[Any]:
     rule = "inputs: this network takes 8-bit payloads: uint8, or floats that are multiples of 1/256 below 1"
     if array.dtype == bool:
         raise ValidationError(f"{rule}; got booleans, and spikes need Input(kind='spikes')")
+    if array.dtype == np.uint8:
+        return array.astype(np.float64) / 256.0
     with np.errstate(over="ignore"):
         payload = array if array.dtype.kind in "ui" else array.astype(np.float64) * 256.0
     good = (payload >= 0) & (payload <= 255) & (payload == np.floor(payload))

@@ -1,9 +1,11 @@
 """A network simulated in compiled code, event by event where that is less work, and bit for bit the reference.
 
-Time is cut into words of 16 steps. The spikes of a neuron in 16 steps are one uint16, and a population that no loop
-passes through gets its input for a span of steps at once: a source that was silent costs nothing, one that spiked once
-or 16 times costs one masked vector addition a synapse (simulation_current.py). Its neurons then run through the span
-16 at a time (simulation_neurons.py). Populations of a loop need each other's spikes step by step: there each spike is
+Time is cut into words of 16 steps, two of which are a span. The spikes of a neuron in 16 steps are one uint16, and a
+population that no loop passes through gets its input for a span at once. Where few sources spike, a silent one costs
+nothing, and one that spiked once or 16 times costs one masked vector addition a synapse; where many do, each target
+adds up its synapses in registers, whatever their sources did (simulation_current.py). A segment of its neurons then
+runs through the span, four times 16 at a time (simulation_neurons.py), while its currents are in the cache. Populations
+of a loop need each other's spikes step by step: there each spike is
 an event that adds its weights to the currents of one step. All arithmetic is the reference's, one IEEE operation at a
 time: nothing is contracted or reassociated, sums run over ascending sources, and every projection's sum is made before
 it is added, unless the network is on a grid, where order cannot matter.

@@ -156,18 +156,27 @@ def _gather(p, first_group, last_group, layout, words, at, count, slots, into, p
 
 @simulation_jit
 def _gather_values(p, layout, values, step, row_length, count, slots, into, plane):
-    sources, weights = layout.sources, layout.weights
+    """Add values by target. An entry without a synapse adds 0 times the first line's value, which is finite."""
+    groups, members, sources, weights = layout.groups, layout.members, layout.sources, layout.weights
     for group in range(p.n_groups):
-        first, last = element(layout.groups, p.group_at + group), element(layout.groups, p.group_at + group + 1)
-        for member in range(GROUP):
-            target = np.int64(element(layout.members, p.member_at + group * GROUP + member))
-            for q in range(count):
-                o = into + q * plane + target * LANES
-                a = load(slots, o)
-                for k in range(first + member, last, GROUP):
-                    x = load(values, element(sources, k) * row_length + step + q * LANES)
-                    a = a + splat(element(weights, k)) * x
-                store(slots, o, a)
+        first, last = element(groups, p.group_at + group), element(groups, p.group_at + group + 1)
+        member = p.member_at + group * GROUP
+        for q in range(count):
+            start, at = into + q * plane, step + q * LANES
+            o_a = start + np.int64(element(members, member)) * LANES
+            o_b = start + np.int64(element(members, member + 1)) * LANES
+            o_c = start + np.int64(element(members, member + 2)) * LANES
+            o_d = start + np.int64(element(members, member + 3)) * LANES
+            a, b, c, d = load(slots, o_a), load(slots, o_b), load(slots, o_c), load(slots, o_d)
+            for k in range(first, last, GROUP):  # four sums that do not wait for each other
+                a = a + splat(element(weights, k)) * load(values, element(sources, k) * row_length + at)
+                b = b + splat(element(weights, k + 1)) * load(values, element(sources, k + 1) * row_length + at)
+                c = c + splat(element(weights, k + 2)) * load(values, element(sources, k + 2) * row_length + at)
+                d = d + splat(element(weights, k + 3)) * load(values, element(sources, k + 3) * row_length + at)
+            store(slots, o_a, a)
+            store(slots, o_b, b)
+            store(slots, o_c, c)
+            store(slots, o_d, d)
 
 
 @simulation_jit
