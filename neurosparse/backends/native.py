@@ -57,9 +57,9 @@ class Native:
     def unsupported(self, network: Network | QuantizedNetwork) -> list[str]:
         """It runs every network whose populations it can count in 32 bits."""
         return [
-            f"population {name!r} has {network.size_of(name)} neurons, this engine counts to {self.most_neurons}"
-            for name in network.order
-            if network.size_of(name) > self.most_neurons
+            f"population {p.name!r} has {p.n} neurons, this engine counts to {self.most_neurons}"
+            for p in network.populations
+            if p.n > self.most_neurons
         ]
 
     def simulate(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Events", "Recording", "events_to_raster"]
 
 
+_AXES = {"spikes": 3, "voltages": 3, "currents": 3, "v_thresholds": 1}
+
+
 @dataclass(frozen=True)
 class Events:
     """Spikes as a list, ordered by step, then sample, then neuron; three int64 arrays of shape (n_spikes,)."""
@@ -70,9 +73,9 @@ class Recording:
         object.__setattr__(self, "dt", check_duration("Recording.dt", self.dt))
         sizes: dict[str, int] = {}
         steps: set[tuple[int, ...]] = set()
-        for kind, n_axes in (("spikes", 3), ("voltages", 3), ("currents", 3), ("v_thresholds", 1)):
+        for kind, n_axes in _AXES.items():
             for name, array in getattr(self, kind).items():
-                # A simulation may take no longer than these checks: words are made only for what does not pass.
+                # A simulation may take little longer than these checks: words are made only for what does not pass.
                 if not isinstance(array, np.ndarray) or array.ndim != n_axes:
                     expected = "(time, batch, n)" if n_axes == 3 else "(n,)"
                     given = np.shape(array)
@@ -81,11 +84,12 @@ class Recording:
                     raise ValidationError(f"{_label(kind, name)}: must be booleans, got {array.dtype}")
                 if kind != "spikes" and array.dtype.kind != "f" and array.dtype != np.int32:
                     raise ValidationError(f"{_label(kind, name)}: must be floats or int32, got {array.dtype}")
-                *lanes, n = array.shape
-                if sizes.setdefault(name, n) != n:
-                    raise ValidationError(f"{_label(kind, name)}: has {n} neurons, its other arrays {sizes[name]}")
+                shape = array.shape
+                if sizes.setdefault(name, shape[-1]) != shape[-1]:
+                    size = f"has {shape[-1]} neurons, its other arrays {sizes[name]}"
+                    raise ValidationError(f"{_label(kind, name)}: {size}")
                 if n_axes == 3:
-                    steps.add(tuple(lanes))
+                    steps.add(shape[:2])
         if len(steps) > 1:
             raise ValidationError(f"Recording: all populations must share (time, batch), got {sorted(steps)}")
 

@@ -38,9 +38,9 @@ from neurosparse.kernels.simulation_neurons import (
     turn_bits,
     turn_currents,
 )
-from neurosparse.kernels.simulation_plan import LANES, ROW, SPAN, Pop, Proj, Tables
+from neurosparse.kernels.simulation_plan import LANES, ROW, SPAN, Layout, Pop, Proj, Tables
 from neurosparse.kernels.simulation_synapses import SEGMENT
-from neurosparse.kernels.simulation_work import borrow_work, return_work
+from neurosparse.kernels.simulation_work import Work, borrow_work, return_work
 
 __all__ = ["Result", "run_tables"]
 
@@ -68,13 +68,13 @@ def run_tables(tables: Tables, x: NDArray[Any], *, threads: int = 1) -> Result:
     """
     spiking = tables.kind == "spikes"
     check_array("run_tables", "x", x, np.bool_ if spiking else tables.dtype, (None, None, tables.n_lines))
-    check_size("run_tables", "threads", threads, minimum=1)
+    if threads != 1:
+        check_size("run_tables", "threads", threads, minimum=1)
     n_steps, n_samples, _ = x.shape
     n_spiking, n_recorded = tables.rows
     raster = np.empty(n_steps * n_samples * n_spiking, np.bool_)
     traces = np.empty(n_steps * n_samples * n_recorded, tables.dtype)
-    nothing = np.empty((0, 0, 0), tables.dtype if spiking else np.uint8)
-    arrays = (x.view(np.uint8), nothing, raster, traces) if spiking else (nothing, x, raster, traces)
+    arrays = (x.view(np.uint8), tables.no_input, raster, traces) if spiking else (tables.no_input, x, raster, traces)
     n_parts = min(threads, n_samples)
     if n_steps == 0 or n_parts == 0:
         additions = 0
@@ -95,7 +95,8 @@ def run_tables(tables: Tables, x: NDArray[Any], *, threads: int = 1) -> Result:
 def _run_part(tables: Tables, n_steps: int, arrays: tuple[NDArray[Any], ...], first: int, last: int) -> int:
     work = borrow_work(tables, n_steps)
     x, values, raster, traces = arrays
-    additions = int(_run(tables.layout, x, values, first, last, raster, traces, work))
+    # As plain tuples: to find out the types of named ones takes Numba as long as a small network takes to run.
+    additions = int(_run(tuple(tables.layout), x, values, first, last, raster, traces, tuple(work)))
     return_work(tables, n_steps, work)
     return additions
 
@@ -106,8 +107,9 @@ def _view(flat: NDArray[Any], first: int, n_steps: int, n_samples: int, n: int) 
 
 
 @simulation_jit
-def _run(layout, x, values, first_sample, last_sample, raster, traces, work):
+def _run(layout_arrays, x, values, first_sample, last_sample, raster, traces, work_arrays):
     """Run the samples [first_sample, last_sample) one after the other; return how many additions were made."""
+    layout, work = Layout(*layout_arrays), Work(*work_arrays)
     valued = values.shape[2] > 0
     n_steps, n_samples, n_lines = values.shape if valued else x.shape
     n_words = (n_steps + LANES - 1) // LANES

@@ -145,6 +145,11 @@ class Tables:
         return self.layout.parameters.dtype
 
     @cached_property
+    def no_input(self) -> NDArray[Any]:
+        """Stands for the values where the input is spikes, and for the spikes where it is values."""
+        return np.empty((0, 0, 0), self.dtype if self.kind == "spikes" else np.uint8)
+
+    @cached_property
     def rows(self) -> tuple[int, int]:
         """Values a step and sample of the recorded spikes, and of the recorded voltages."""
         return sum(n for _, _, n in self.spiking), sum(n for _, _, n in self.recorded)
