@@ -1,8 +1,8 @@
 """One network, simulated side by side: a sample at a time (latency), and many samples at once (throughput).
 
-A 784-1024-1024-10 network (LIF, LIF, LI) of given density on the exact grid, its weights scaled so that both hidden
-layers fire at a given rate on rate-coded images, or any saved network. All engines run the same spikes; that they do is
-checked before anything is timed. In every round each contestant has its turn (A B C A B C ...); ratios are medians over
+The network of `neurosparse bench --part simulation` (`firing_network`), scaled so that both hidden layers fire at a
+given rate on rate-coded images, or any saved network. All engines run the same spikes; that they do is checked before
+anything is timed. In every round each contestant has its turn (A B C A B C ...); ratios are medians over
 rounds of times taken in the same round: the machine may be shared.
 
     python benchmarks/simulation.py --steps 25 100
@@ -17,8 +17,6 @@ neurosparse is timed by the whole call of `simulate`, each sample on its own, an
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import itertools
 import json
 import statistics
 import subprocess
@@ -32,12 +30,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import neurosparse as ns
 from neurosparse.backends import brian2 as brian2_engine
 from neurosparse.backends import brian2_session, copies
 from neurosparse.backends.base import get_backend, simulate
 from neurosparse.backends.native import Native
-from neurosparse.core.grid import snap_to_grid
+from neurosparse.benchmarks.simulation import firing_network
 from neurosparse.core.network import Network, is_readout
 from neurosparse.core.pipeline import pipeline
 from neurosparse.core.recording import Recording
@@ -49,28 +46,6 @@ Turn = Callable[[], dict[str, float]]
 
 OURS = "neurosparse native"
 SIZES = (784, 1024, 1024, 10)
-
-
-def make_network(x: NDArray[np.bool_], density: float, rate: float, seed: int) -> Network:
-    """Return random weights, each hidden layer scaled by bisection until it fires at `rate` on `x`."""
-    rng = stream(seed, "benchmark", "weights")
-    names, populations, projections = ["input", "hidden1", "hidden2", "out"], [], []
-    for k, (n_source, n) in enumerate(itertools.pairwise(SIZES)):
-        mask = rng.random((n, n_source)) < (density if k < 2 else 0.5)
-        weights = np.float32(mask * rng.normal(0.2, 1.0, mask.shape))
-        projection = ns.Projection.from_dense(names[k], names[k + 1], weights)
-        populations.append(ns.Population(names[k + 1], n, ns.LIF(beta=0.9) if k < 2 else ns.LI(beta=0.9)))
-        low, high = 0.0, 4.0
-        for _ in range(12 if k < 2 else 0):
-            middle = (low + high) / 2
-            scaled = dataclasses.replace(projection, weights=projection.weights * np.float32(middle))
-            trial = Network(ns.Input(SIZES[0]), populations, [*projections, scaled])
-            fires = simulate(trial, x, backend="native").spikes[names[k + 1]].mean() > rate
-            low, high = (low, middle) if fires else (middle, high)
-        if k < 2:
-            projection = dataclasses.replace(projection, weights=projection.weights * np.float32(low))
-        projections.append(projection)
-    return snap_to_grid(Network(ns.Input(SIZES[0]), populations, projections))[0]
 
 
 def native_turn(network: Network, x: NDArray[np.bool_], threads: int) -> Turn:
@@ -279,7 +254,8 @@ def main() -> None:
     if options.network is not None:
         network = Network.load(options.network)
     else:
-        network = make_network(encode(options.samples, options.steps[0]), options.density, options.rate, options.seed)
+        x = encode(options.samples, options.steps[0])
+        network = firing_network(SIZES, x, density=options.density, rate=options.rate, seed=options.seed)
     print(f"{network}, {sys.version.split()[0]}, {options.threads} threads")
     results = [latency(network, encode(options.samples, n_steps), options) for n_steps in options.steps]
     if options.batch:

@@ -17,6 +17,7 @@ from neurosparse.errors import MissingDependencyError, UnknownNameError, Unsuppo
 __all__ = ["BACKENDS", "Backend", "Quantity", "fastest_exact", "get_backend", "simulate"]
 
 Quantity = Literal["spikes", "voltages", "currents"]
+_QUANTITIES = get_args(Quantity)
 
 BACKENDS = Registry(
     "backends",
@@ -112,8 +113,8 @@ def simulate(
     engine = get_backend(backend)
     quantities = frozenset([record] if isinstance(record, str) else record)
     for quantity in quantities:
-        if quantity not in get_args(Quantity):
-            raise UnknownNameError("record", str(quantity), get_args(Quantity))
+        if quantity not in _QUANTITIES:
+            raise UnknownNameError("record", str(quantity), _QUANTITIES)
     line = engine.missing()
     if line is not None:
         raise MissingDependencyError(f"backend {engine.name!r} is not installed here: {line}")

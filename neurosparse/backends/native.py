@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Native"]
 
-_MOST_NEURONS = 2**27 - 16
-"""In a population: positions of vectors of 16 currents are 32-bit integers."""
-
 
 @dataclass(frozen=True)
 class Native:
@@ -45,6 +42,8 @@ class Native:
 
     name: ClassVar[str] = "native"
     integers: ClassVar[bool] = True
+    most_neurons: ClassVar[int] = 2**27 - 16
+    """In a population: positions of vectors of 16 currents are 32-bit integers."""
 
     def __post_init__(self) -> None:
         count = self.threads
@@ -58,9 +57,9 @@ class Native:
     def unsupported(self, network: Network | QuantizedNetwork) -> list[str]:
         """It runs every network whose populations it can count in 32 bits."""
         return [
-            f"population {name!r} has {network.size_of(name)} neurons, this engine counts to {_MOST_NEURONS}"
-            for name in network.order
-            if network.size_of(name) > _MOST_NEURONS
+            f"population {p.name!r} has {p.n} neurons, this engine counts to {self.most_neurons}"
+            for p in network.populations
+            if p.n > self.most_neurons
         ]
 
     def simulate(
@@ -75,15 +74,12 @@ class Native:
             from neurosparse.backends.native_integers import simulate_integers
 
             return simulate_integers(network, inputs, record=record, threads=self.threads)
-        from neurosparse.kernels.simulation import run_tables
-
-        x = network.input.values(inputs, np.bool_ if network.input.kind == "spikes" else network.dtype)
-        tables = _tables(network, voltages="voltages" in record)
-        result = run_tables(tables, np.ascontiguousarray(x), threads=self._n_threads(x.shape[1]))
-        spikes = {p.name: result.spikes[p.name] for p in network.populations}
-        voltages = {p.name: result.voltages[p.name] for p in network.populations if p.name in result.voltages}
+        known = _prepared(network)
+        x = network.input.values(inputs, known.input_type)
+        tables = known.tables(network, voltages="voltages" in record)
+        result = known.run(tables, np.ascontiguousarray(x), threads=self._n_threads(x.shape[1]))
         info = {"additions": result.additions}
-        return Recording(spikes, voltages, thresholds(network), network.dt, self.name, info)
+        return Recording(result.spikes, result.voltages, dict(known.thresholds), network.dt, self.name, info)
 
     def _n_threads(self, n_samples: int) -> int:
         if n_samples < 2:
@@ -95,17 +91,41 @@ class Native:
         return min(n_threads(), n_samples)
 
 
+class _Prepared:
+    """What need not be found out again for every sample of a network, which cannot change."""
+
+    def __init__(self, network: Network) -> None:
+        from neurosparse.kernels.simulation import run_tables
+
+        self.run = run_tables
+        self.input_type = np.dtype(np.bool_) if network.input.kind == "spikes" else network.dtype
+        self.thresholds = thresholds(network)
+        self._tables: dict[bool, Tables] = {}
+
+    def tables(self, network: Network, *, voltages: bool) -> Tables:
+        """Return the tables for recording all voltages or those of read-outs only, made when first asked for."""
+        made = self._tables.get(voltages)
+        return self._make(network, voltages) if made is None else made
+
+    def _make(self, network: Network, voltages: bool) -> Tables:
+        from neurosparse.kernels.simulation_gather import has_wide_masks
+        from neurosparse.kernels.simulation_plan import make_tables
+
+        with _lock:
+            if voltages not in self._tables:
+                traced = tuple(p.name for p in network.populations if voltages or is_readout(p))
+                self._tables[voltages] = make_tables(network, traced, split=has_wide_masks())
+        return self._tables[voltages]
+
+
 _lock = threading.Lock()
-_known: weakref.WeakKeyDictionary[Network, dict[bool, Tables]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Network, _Prepared] = weakref.WeakKeyDictionary()
 
 
-def _tables(network: Network, *, voltages: bool) -> Tables:
-    """Return the network's tables, made once for as long as the network lives: it cannot change."""
-    from neurosparse.kernels.simulation_plan import make_tables
-
-    with _lock:
-        made = _known.setdefault(network, {})
-        if voltages not in made:
-            traced = tuple(p.name for p in network.populations if voltages or is_readout(p))
-            made[voltages] = make_tables(network, traced)
-        return made[voltages]
+def _prepared(network: Network) -> _Prepared:
+    """Return what is known of `network`, kept for as long as it lives."""
+    known = _known.get(network)
+    if known is None:
+        with _lock:
+            known = _known.setdefault(network, _Prepared(network))
+    return known

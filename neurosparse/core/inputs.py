@@ -45,11 +45,12 @@ class Input:
         inputs : array, shape (time, batch, n) or (time, n)
             ``graded`` takes uint8 payloads, or floats that are exact multiples of 1/256 in [0, 255/256].
         dtype : float32 or float64
-            The precision of the network.
+            The precision of the network; or bool, for spikes.
 
         Returns
         -------
         array of `dtype`, shape (time, batch, n)
+            A copy, except for spikes as booleans.
 
         Raises
         ------
@@ -74,7 +75,7 @@ class Input:
         if array.dtype.kind not in "bufi":
             raise ValidationError(f"inputs: expected booleans, integers or floats, got {array.dtype}")
         if self.kind == "spikes":
-            return _spikes(array).astype(dtype)
+            return _spikes(array).astype(dtype, copy=dtype != np.bool_)
         if self.kind == "graded":
             return _graded(array).astype(dtype)
         return _analog(array, dtype)
@@ -96,6 +97,8 @@ def _graded(array: NDArray[Any]) -> NDArray[Any]:
     rule = "inputs: this network takes 8-bit payloads: uint8, or floats that are multiples of 1/256 below 1"
     if array.dtype == bool:
         raise ValidationError(f"{rule}; got booleans, and spikes need Input(kind='spikes')")
+    if array.dtype == np.uint8:
+        return array.astype(np.float64) / 256.0
     with np.errstate(over="ignore"):
         payload = array if array.dtype.kind in "ui" else array.astype(np.float64) * 256.0
     good = (payload >= 0) & (payload <= 255) & (payload == np.floor(payload))

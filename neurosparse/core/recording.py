@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Events", "Recording", "events_to_raster"]
 
 
+_AXES = {"spikes": 3, "voltages": 3, "currents": 3, "v_thresholds": 1}
+
+
 @dataclass(frozen=True)
 class Events:
     """Spikes as a list, ordered by step, then sample, then neuron; three int64 arrays of shape (n_spikes,)."""
@@ -69,20 +72,24 @@ class Recording:
     def __post_init__(self) -> None:
         object.__setattr__(self, "dt", check_duration("Recording.dt", self.dt))
         sizes: dict[str, int] = {}
-        for kind, n_axes in (("spikes", 3), ("voltages", 3), ("currents", 3), ("v_thresholds", 1)):
+        steps: set[tuple[int, ...]] = set()
+        for kind, n_axes in _AXES.items():
             for name, array in getattr(self, kind).items():
-                label = f"Recording.{kind}[{name!r}]"
-                expected = "(time, batch, n)" if n_axes == 3 else "(n,)"
+                # A simulation may take little longer than these checks: words are made only for what does not pass.
                 if not isinstance(array, np.ndarray) or array.ndim != n_axes:
-                    raise ValidationError(f"{label}: must be an array {expected}, got shape {np.shape(array)}")
-                if kind == "spikes" and array.dtype != bool:
-                    raise ValidationError(f"{label}: must be booleans, got {array.dtype}")
+                    expected = "(time, batch, n)" if n_axes == 3 else "(n,)"
+                    given = np.shape(array)
+                    raise ValidationError(f"{_label(kind, name)}: must be an array {expected}, got shape {given}")
+                if kind == "spikes" and array.dtype.kind != "b":
+                    raise ValidationError(f"{_label(kind, name)}: must be booleans, got {array.dtype}")
                 if kind != "spikes" and array.dtype.kind != "f" and array.dtype != np.int32:
-                    raise ValidationError(f"{label}: must be floats or int32, got {array.dtype}")
-                if sizes.setdefault(name, array.shape[-1]) != array.shape[-1]:
-                    raise ValidationError(f"{label}: has {array.shape[-1]} neurons, its other arrays {sizes[name]}")
-        arrays = (*self.spikes.values(), *self.voltages.values(), *self.currents.values())
-        steps = {array.shape[:2] for array in arrays}
+                    raise ValidationError(f"{_label(kind, name)}: must be floats or int32, got {array.dtype}")
+                shape = array.shape
+                if sizes.setdefault(name, shape[-1]) != shape[-1]:
+                    size = f"has {shape[-1]} neurons, its other arrays {sizes[name]}"
+                    raise ValidationError(f"{_label(kind, name)}: {size}")
+                if n_axes == 3:
+                    steps.add(shape[:2])
         if len(steps) > 1:
             raise ValidationError(f"Recording: all populations must share (time, batch), got {sorted(steps)}")
 
@@ -155,6 +162,10 @@ class Recording:
         from neurosparse.core.io import load_recording
 
         return load_recording(path)
+
+
+def _label(kind: str, name: str) -> str:
+    return f"Recording.{kind}[{name!r}]"
 
 
 def events_to_raster(events: Events, shape: tuple[int, int, int]) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
@@ -32,7 +33,8 @@ class Registry:
         """Import and return the object called `name`; `UnknownNameError` lists what there is."""
         if name in self._entries:
             module, _, attribute = self._entries[name].partition(":")
-            return getattr(importlib.import_module(module), attribute)
+            # A look first: to be told that a module is there already takes longer than some calls of what is in it.
+            return getattr(sys.modules.get(module) or importlib.import_module(module), attribute)
         if name in self._plugins():
             return self._plugins()[name].load()
         raise UnknownNameError(self.kind, name, self.names())

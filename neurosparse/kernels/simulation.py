@@ -1,9 +1,11 @@
 """A network simulated in compiled code, event by event where that is less work, and bit for bit the reference.
 
-Time is cut into words of 16 steps. The spikes of a neuron in 16 steps are one uint16, and a population that no loop
-passes through gets its input for a span of steps at once: a source that was silent costs nothing, one that spiked once
-or 16 times costs one masked vector addition a synapse (simulation_current.py). Its neurons then run through the span
-16 at a time (simulation_neurons.py). Populations of a loop need each other's spikes step by step: there each spike is
+Time is cut into words of 16 steps, two of which are a span. The spikes of a neuron in 16 steps are one uint16, and a
+population that no loop passes through gets its input for a span at once. Where few sources spike, a silent one costs
+nothing, and one that spiked once or 16 times costs one masked vector addition a synapse; where many do, each target
+adds up its synapses in registers, whatever their sources did (simulation_current.py). A segment of its neurons then
+runs through the span, four times 16 at a time (simulation_neurons.py), while its currents are in the cache. Populations
+of a loop need each other's spikes step by step: there each spike is
 an event that adds its weights to the currents of one step. All arithmetic is the reference's, one IEEE operation at a
 time: nothing is contracted or reassociated, sums run over ascending sources, and every projection's sum is made before
 it is added, unless the network is on a grid, where order cannot matter.
@@ -16,6 +18,7 @@ way is to replay every rounding, and neuron by neuron that costs more than 16 at
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -24,7 +27,7 @@ from numpy.typing import NDArray
 
 from neurosparse.kernels.checks import check_array, check_size
 from neurosparse.kernels.simd_blocks import pack_block
-from neurosparse.kernels.simulation_current import add_projection, add_step
+from neurosparse.kernels.simulation_current import add_projection, add_segment, add_step
 from neurosparse.kernels.simulation_jit import simulation_jit
 from neurosparse.kernels.simulation_neurons import (
     clear,
@@ -35,8 +38,9 @@ from neurosparse.kernels.simulation_neurons import (
     turn_bits,
     turn_currents,
 )
-from neurosparse.kernels.simulation_plan import LANES, ROW, SPAN, Pop, Proj, Tables
-from neurosparse.kernels.simulation_work import borrow_work, return_work
+from neurosparse.kernels.simulation_plan import LANES, ROW, SPAN, Layout, Pop, Proj, Tables
+from neurosparse.kernels.simulation_synapses import SEGMENT
+from neurosparse.kernels.simulation_work import Work, borrow_work, return_work
 
 __all__ = ["Result", "run_tables"]
 
@@ -64,42 +68,48 @@ def run_tables(tables: Tables, x: NDArray[Any], *, threads: int = 1) -> Result:
     """
     spiking = tables.kind == "spikes"
     check_array("run_tables", "x", x, np.bool_ if spiking else tables.dtype, (None, None, tables.n_lines))
-    check_size("run_tables", "threads", threads, minimum=1)
-    n_steps, n_samples = x.shape[:2]
-    raster = np.empty(n_steps * n_samples * sum(n for _, _, n in tables.spiking), np.bool_)
-    traces = np.empty(n_steps * n_samples * sum(n for _, _, n in tables.recorded), tables.dtype)
-    nothing = np.empty((0, 0, 0), tables.dtype if spiking else np.uint8)
-    inputs = (x.view(np.uint8), nothing) if spiking else (nothing, x)
-
-    def part(first: int, last: int) -> int:
-        work = borrow_work(tables, n_steps)
-        additions = int(_run(tables.layout, *inputs, first, last, raster, traces, work))
-        return_work(tables, n_steps, work)
-        return additions
-
+    if threads != 1:
+        check_size("run_tables", "threads", threads, minimum=1)
+    n_steps, n_samples, _ = x.shape
+    n_spiking, n_recorded = tables.rows
+    raster = np.empty(n_steps * n_samples * n_spiking, np.bool_)
+    traces = np.empty(n_steps * n_samples * n_recorded, tables.dtype)
+    arrays = (x.view(np.uint8), tables.no_input, raster, traces) if spiking else (tables.no_input, x, raster, traces)
     n_parts = min(threads, n_samples)
     if n_steps == 0 or n_parts == 0:
         additions = 0
     elif n_parts == 1:
-        additions = part(0, n_samples)
+        additions = _run_part(tables, n_steps, arrays, 0, n_samples)
     else:
         ends = [n_samples * k // n_parts for k in range(n_parts + 1)]
+        part = functools.partial(_run_part, tables, n_steps, arrays)
         with ThreadPoolExecutor(n_parts) as pool:
             additions = sum(pool.map(part, ends[:-1], ends[1:]))
-    lanes = x.shape[:2]
-    return Result(_split(raster, tables.spiking, lanes), _split(traces, tables.recorded, lanes), additions)
+    return Result(
+        {name: _view(raster, first, n_steps, n_samples, n) for name, first, n in tables.spiking},
+        {name: _view(traces, first, n_steps, n_samples, n) for name, first, n in tables.recorded},
+        additions,
+    )
 
 
-def _split(
-    flat: NDArray[Any], members: tuple[tuple[str, int, int], ...], lanes: tuple[int, ...]
-) -> dict[str, NDArray[Any]]:
-    count = lanes[0] * lanes[1]
-    return {name: flat[first * count : (first + n) * count].reshape(*lanes, n) for name, first, n in members}
+def _run_part(tables: Tables, n_steps: int, arrays: tuple[NDArray[Any], ...], first: int, last: int) -> int:
+    work = borrow_work(tables, n_steps)
+    x, values, raster, traces = arrays
+    # As plain tuples: to find out the types of named ones takes Numba as long as a small network takes to run.
+    additions = int(_run(tuple(tables.layout), x, values, first, last, raster, traces, tuple(work)))
+    return_work(tables, n_steps, work)
+    return additions
+
+
+def _view(flat: NDArray[Any], first: int, n_steps: int, n_samples: int, n: int) -> NDArray[Any]:
+    count = n_steps * n_samples
+    return flat[first * count : (first + n) * count].reshape(n_steps, n_samples, n)
 
 
 @simulation_jit
-def _run(layout, x, values, first_sample, last_sample, raster, traces, work):
+def _run(layout_arrays, x, values, first_sample, last_sample, raster, traces, work_arrays):
     """Run the samples [first_sample, last_sample) one after the other; return how many additions were made."""
+    layout, work = Layout(*layout_arrays), Work(*work_arrays)
     valued = values.shape[2] > 0
     n_steps, n_samples, n_lines = values.shape if valued else x.shape
     n_words = (n_steps + LANES - 1) // LANES
@@ -120,16 +130,16 @@ def _run(layout, x, values, first_sample, last_sample, raster, traces, work):
         for component in range(layout.components.shape[0]):
             first, last = layout.components[component, 0], layout.components[component, 1]
             loop = layout.components[component, 2]
-            for first_word in range(0, n_words, SPAN):
-                count = min(SPAN, n_words - first_word)
+            for span in range((n_words + SPAN - 1) // SPAN):
+                count = min(SPAN, n_words - span * SPAN)
                 for i in range(first, last):
                     additions += _run_open(
-                        i, loop, first_word, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout,
+                        i, loop, span, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout,
                         work,
                     )  # fmt: skip
                 if loop:
                     additions += _run_loop(
-                        first, last, first_word, count, n_words, lines_padded, n_steps, n_samples, sample, traces,
+                        first, last, span, count, n_words, lines_padded, n_steps, n_samples, sample, traces,
                         layout, work,
                     )  # fmt: skip
         for i in range(layout.populations.shape[0]):
@@ -140,7 +150,7 @@ def _run(layout, x, values, first_sample, last_sample, raster, traces, work):
 
 
 @simulation_jit
-def _run_open(i, loop, first_word, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout, work):
+def _run_open(i, loop, span, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout, work):
     """Add all currents of a span that come from outside a loop; run the population unless it is in one."""
     pop = _population(layout.populations, i)
     quiet_at = pop.first // LANES if pop.quiet and not loop else -1
@@ -148,34 +158,35 @@ def _run_open(i, loop, first_word, count, n_words, lines_padded, n_steps, n_samp
     for k in range(pop.first_projection, pop.last_projection):
         p = _projection(layout.projections, k)
         if not p.inner:
-            additions += add_projection(
-                p, (pop.slot_at + p.slot * pop.n_padded) * ROW, quiet_at, n_words, first_word, count, n_steps,
-                layout.rows, layout.sources, layout.row_weights, layout.columns, layout.targets, layout.column_weights,
-                work.words, work.shifted, work.active, work.rows, work.slots, work.touched,
-            )  # fmt: skip
-    if not loop:
-        start = first_word * LANES
-        span_steps = min(count * LANES, n_steps - start)
-        word_at = (lines_padded + pop.first) * n_words + first_word * pop.n_padded
-        bits_at = (pop.first * n_words) + first_word * pop.n_padded
-        run_span(
-            pop, word_at, bits_at, count, span_steps, layout.parameters, work.slots, work.v, work.c, work.pending,
-            work.resting, work.touched, work.tile, work.bits, work.words, work.trace,
-        )  # fmt: skip
-        if pop.trace_first >= 0:
-            out_at = (pop.trace_first * n_steps + start * pop.n) * n_samples + sample * pop.n
-            keep_voltages(work.trace, pop.n_padded, span_steps, pop.n, traces, out_at, n_samples * pop.n)
+            into = (pop.slot_at + p.slot * pop.n_padded) * ROW
+            additions += add_projection(p, k, into, quiet_at, n_words, span, count, n_steps, not loop, layout, work)
+    if loop:
+        return additions
+    start = span * ROW
+    span_steps = min(ROW, n_steps - start)
+    word_at = (lines_padded + pop.first) * ((n_words + SPAN - 1) // SPAN) + span * pop.n_padded
+    bits_at = (pop.first * n_words) + span * SPAN * pop.n_padded
+    for first in range(0, pop.n_padded, SEGMENT):
+        last = min(first + SEGMENT, pop.n_padded)
+        for k in range(pop.first_projection, pop.last_projection):
+            if work.deferred[k]:
+                p = _projection(layout.projections, k)
+                into = (pop.slot_at + p.slot * pop.n_padded) * ROW
+                add_segment(p, first, last, into, n_words, span, count, layout, work)
+        run_span(pop, first // LANES, last // LANES, word_at, bits_at, count, span_steps, layout, work)
+    if pop.trace_first >= 0:
+        out_at = (pop.trace_first * n_steps + start * pop.n) * n_samples + sample * pop.n
+        keep_voltages(work.trace, pop.n_padded, span_steps, pop.n, traces, out_at, n_samples * pop.n)
     return additions
 
 
 @simulation_jit
-def _run_loop(first, last, first_word, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout, work):
+def _run_loop(first, last, span, count, n_words, lines_padded, n_steps, n_samples, sample, traces, layout, work):
     """Run the populations of a loop through a span, step by step; the currents from outside are in `slots`."""
     populations, projections = layout.populations, layout.projections
-    columns, targets, weights, parameters = layout.columns, layout.targets, layout.column_weights, layout.parameters
-    bits, currents, trace, v, c, pending = work.bits, work.currents, work.trace, work.v, work.c, work.pending
-    start = first_word * LANES
-    span_steps = min(count * LANES, n_steps - start)
+    columns, targets, weights, currents = layout.columns, layout.targets, layout.column_weights, work.currents
+    start = span * ROW
+    span_steps = min(ROW, n_steps - start)
     additions = 0
     for i in range(first, last):
         turn_currents(_population(populations, i), count, work.slots, currents)
@@ -188,18 +199,19 @@ def _run_loop(first, last, first_word, count, n_words, lines_padded, n_steps, n_
                 if p.inner and start + t >= p.delay:
                     bits_at = (p.source_first * n_words) + (start + t - p.delay) * (p.source_padded // LANES)
                     slot = into + p.slot * pop.n_padded * ROW
-                    additions += add_step(p, bits, bits_at, columns, targets, weights, currents, slot)
+                    additions += add_step(p, work.bits, bits_at, columns, targets, weights, currents, slot)
             bits_at = (pop.first * n_words) + (start + t) * (pop.n_padded // LANES)
-            run_step(pop, into, parameters, currents, v, c, pending, bits, bits_at, trace)
+            word_at = (lines_padded + pop.first) * ((n_words + SPAN - 1) // SPAN) + span * pop.n_padded
+            run_step(pop, into, word_at, bits_at, layout, work)
             if pop.trace_first >= 0:
                 out_at = (pop.trace_first * n_steps + (start + t) * pop.n) * n_samples + sample * pop.n
                 for n in range(pop.n):
-                    traces[out_at + n] = v[pop.first + n]
+                    traces[out_at + n] = work.v[pop.first + n]
     for i in range(first, last):
         pop = _population(populations, i)
-        word_at = (lines_padded + pop.first) * n_words + first_word * pop.n_padded
-        bits_at = (pop.first * n_words) + first_word * pop.n_padded
-        turn_bits(pop, word_at, bits_at, count, span_steps, bits, work.words)
+        word_at = (lines_padded + pop.first) * ((n_words + SPAN - 1) // SPAN) + span * pop.n_padded
+        bits_at = (pop.first * n_words) + span * SPAN * pop.n_padded
+        turn_bits(pop, word_at, bits_at, count, span_steps, work.bits, work.words)
     return additions
 
 
@@ -215,7 +227,8 @@ def _population(table, i):
 def _projection(table, k):
     return Proj(
         table[k, 0], table[k, 1], table[k, 2], table[k, 3], table[k, 4], table[k, 5], table[k, 6], table[k, 7],
-        table[k, 8], table[k, 9], table[k, 10], table[k, 11], table[k, 12],
+        table[k, 8], table[k, 9], table[k, 10], table[k, 11], table[k, 12], table[k, 13], table[k, 14], table[k, 15],
+        table[k, 16], table[k, 17],
     )  # fmt: skip
 
 
@@ -223,19 +236,21 @@ def _projection(table, k):
 def _pack(x, sample, words, stride):
     """Make the words of the input: a bit for every value that is not 0."""
     n_steps, n_samples, n = x.shape
-    for w in range((n_steps + LANES - 1) // LANES):
+    n_words = (n_steps + LANES - 1) // LANES
+    clear(words, 0, (n_words + 1) // SPAN * SPAN * stride)
+    for w in range(n_words):
         first = (w * LANES * n_samples + sample) * n
+        at = w // SPAN * SPAN * stride + w % SPAN
         steps = min(LANES, n_steps - w * LANES)
         whole = n // LANES * LANES
         for j in range(0, whole, LANES):
-            pack_block(words, w * stride + j, 1, x, first + j, n_samples * n, steps)
+            pack_block(words, at + j * SPAN, SPAN, x, first + j, n_samples * n, steps)
         for j in range(whole, n):
             word = np.uint16(0)
             for t in range(steps):
                 if x[w * LANES + t, sample, j] != 0:
                     word |= np.uint16(np.uint16(1) << np.uint16(t))
-            words[w * stride + j] = word
-        clear(words, w * stride + n, (w + 1) * stride)
+            words[at + j * SPAN] = word
 
 
 @simulation_jit

@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from neurosparse.kernels.simd_blocks import transpose_block
-from neurosparse.kernels.simulation_bits import element, put, spread_word, turn_words
+from neurosparse.kernels.simulation_advance import BLOCKS, advance_block, advance_blocks
+from neurosparse.kernels.simulation_bits import element, put, put_span_word, spread_word, turn_words
 from neurosparse.kernels.simulation_jit import simulation_jit
-from neurosparse.kernels.simulation_plan import LANES, ROW
-from neurosparse.kernels.vectors import load, mask_word, splat, store, where, word_mask
+from neurosparse.kernels.simulation_plan import LANES, ROW, SPAN
+from neurosparse.kernels.vectors import load, mask_word, splat, store
 
 __all__ = ["clear", "keep_spikes", "keep_voltages", "run_span", "run_step", "turn_bits", "turn_currents"]
 
@@ -20,112 +21,83 @@ _SILENT = np.uint16(0)
 
 
 @simulation_jit
-def advance(
-    pop, n_steps, n, currents, at, step, parameters, v, c, pending, bits, bits_at, bits_step, trace, trace_at,
-    trace_step,
-):  # fmt: skip
-    """Run neurons [n, n + 16) for `n_steps` steps; return the word of those that spiked.
-
-    The currents of a step are 16 values from ``currents[at]`` on, `step` further at every step; likewise bits and
-    voltages.
-    """
-    # Each call becomes a loop of its own: with the model looked up in the loop, it takes three times as long.
-    if pop.filtered:
-        return _advance(
-            True, pop.wipe != 0, n_steps, n, currents, at, step, parameters, v, c, pending, bits, bits_at, bits_step,
-            trace, trace_at, trace_step,
-        )  # fmt: skip
-    if pop.wipe:
-        return _advance(
-            False, True, n_steps, n, currents, at, step, parameters, v, c, pending, bits, bits_at, bits_step,
-            trace, trace_at, trace_step,
-        )  # fmt: skip
-    return _advance(
-        False, False, n_steps, n, currents, at, step, parameters, v, c, pending, bits, bits_at, bits_step,
-        trace, trace_at, trace_step,
-    )  # fmt: skip
-
-
-@simulation_jit
-def _advance(
-    filtered, wipe, n_steps, n, currents, at, step, parameters, v, c, pending, bits, bits_at, bits_step,
-    trace, trace_at, trace_step,
-):  # fmt: skip
-    """Update 16 neurons. What a reset subtracts is 0 for neurons without that reset: x - 0 is x."""
-    width = v.size
-    beta, alpha, threshold = load(parameters, n), load(parameters, width + n), load(parameters, 2 * width + n)
-    subtracted, bias = load(parameters, 3 * width + n), load(parameters, 4 * width + n)
-    nothing = splat(v.dtype.type(0))
-    voltage, synaptic = load(v, n), load(c, n)
-    fired, spoke = word_mask(pending[n // LANES]), _SILENT
-    for t in range(n_steps):
-        x = load(currents, at + t * step) + bias
-        if filtered:
-            synaptic = alpha * synaptic + x
-            x = synaptic
-        voltage = beta * voltage + x
-        if wipe:
-            fired = voltage > threshold
-            voltage = where(fired, nothing, voltage)
-        else:
-            voltage = where(fired, voltage - subtracted, voltage)
-            fired = voltage > threshold
-        word = mask_word(fired)
-        spoke |= word
-        put(bits, bits_at + t * bits_step, word)
-        store(trace, trace_at + t * trace_step, voltage)
-    store(v, n, voltage)
-    store(c, n, synaptic)
-    pending[n // LANES] = mask_word(fired)
-    return spoke
-
-
-@simulation_jit
-def run_span(
-    pop, word_at, bits_at, count, n_steps, parameters, slots, v, c, pending, resting, touched, tile, bits, words, trace
-):
-    """Run a population through `count` words of `n_steps` steps in all; its currents in `slots` are cleared.
+def run_span(pop, first_block, last_block, word_at, bits_at, count, n_steps, layout, work):
+    """Run blocks of a population through `count` words of `n_steps` steps in all; clear their currents in `slots`.
 
     Leaves out the blocks at rest where the population keeps account of them.
     """
-    n_blocks = pop.n_padded // LANES
-    traced = pop.trace_first >= 0
-    for block in range(n_blocks):
-        n = pop.first + block * LANES
-        at = bits_at + block
-        if resting[n // LANES] and _untouched(pop, block, count, slots, touched):
-            _stay(pop, block, count, load(v, n), word_at, at, bits, words, trace)
-            continue
-        for q in range(count):
-            vectors = pop.slot_at * ROW + (q * pop.n_padded + block * LANES) * LANES
-            for slot in range(1, pop.slots):
-                _add_vectors(slots, vectors, vectors + slot * pop.n_padded * ROW)
-            transpose_block(tile, q * LANES * LANES, LANES, slots, vectors, LANES)
-            _clear_vectors(slots, vectors)
-        before, before_c = load(v, n), load(c, n)
-        spoke = advance(
-            pop, n_steps, n, tile, 0, LANES, parameters, v, c, pending, bits, at, n_blocks, trace,
-            block * LANES if traced else 0, pop.n_padded if traced else 0,
-        )  # fmt: skip
-        for t in range(n_steps, count * LANES):
-            bits[at + t * n_blocks] = _SILENT
-        for q in range(count):
-            turn_words(bits, at + q * LANES * n_blocks, n_blocks, words, word_at + q * pop.n_padded + block * LANES)
-        changed = _differ(before, load(v, n)) | _differ(before_c, load(c, n)) | spoke
-        resting[n // LANES] = changed == 0 and _all_zero(tile, 0, count)
-        touched[n // LANES] = 0
+    for first in range(first_block, last_block, BLOCKS):
+        last = min(first + BLOCKS, last_block)
+        awake = 0
+        for block in range(first, last):
+            which = pop.first // LANES + block
+            if work.resting[which] and _untouched(pop, block, count, work.slots, work.touched):
+                _stay(pop, block, count, word_at, bits_at, work)
+            else:
+                work.resting[which] = 0
+                awake += 1
+                _turn_block(pop, block, block - first, count, work)
+        if awake == BLOCKS:
+            _advance(pop, first, 0, True, n_steps, word_at, bits_at, layout, work)
+        elif awake:
+            for block in range(first, last):
+                if not work.resting[pop.first // LANES + block]:
+                    _advance(pop, block, block - first, False, n_steps, word_at, bits_at, layout, work)
+        if awake:
+            for block in range(first, last):
+                which = pop.first // LANES + block
+                if not work.resting[which]:
+                    still = work.moved[which] == 0 and _all_zero(work.tile, (block - first) * ROW * LANES, count)
+                    work.resting[which] = still
+                    work.touched[which] = 0
 
 
 @simulation_jit
-def run_step(pop, into, parameters, currents, v, c, pending, bits, bits_at, trace):
+def _turn_block(pop, block, place, count, work):
+    """Bring the currents of a block from a vector per neuron to one per step, at `place` in the tile; clear them."""
+    slots = work.slots
+    for q in range(count):
+        vectors = pop.slot_at * ROW + (q * pop.n_padded + block * LANES) * LANES
+        for slot in range(1, pop.slots):
+            _add_vectors(slots, vectors, vectors + slot * pop.n_padded * ROW)
+        transpose_block(work.tile, (place * SPAN + q) * LANES * LANES, LANES, slots, vectors, LANES)
+        _clear_vectors(slots, vectors)
+
+
+@simulation_jit
+def _advance(pop, block, place, together, n_steps, word_at, bits_at, layout, work):
+    """Run one block whose currents are at `place` in the tile, or `BLOCKS` blocks, through `n_steps` steps."""
+    n, n_blocks, traced = pop.first + block * LANES, pop.n_padded // LANES, pop.trace_first >= 0
+    trace_at, trace_step = block * LANES if traced else 0, pop.n_padded if traced else 0
+    filtered, wipe, at, words_at = pop.filtered != 0, pop.wipe != 0, place * ROW * LANES, word_at + block * LANES
+    if together:
+        advance_blocks(
+            filtered, wipe, n, n_steps, work.tile, at, ROW * LANES, LANES, layout.parameters, work.v, work.c,
+            work.pending, work.moved, work.words, words_at, work.bits, bits_at + block, n_blocks, work.trace, trace_at,
+            trace_step,
+        )  # fmt: skip
+    else:
+        advance_block(
+            filtered, wipe, n, n_steps, work.tile, at, 0, LANES, layout.parameters, work.v, work.c,
+            work.pending, work.moved, work.words, words_at, work.bits, bits_at + block, n_blocks, work.trace, trace_at,
+            trace_step,
+        )  # fmt: skip
+
+
+@simulation_jit
+def run_step(pop, into, word_at, bits_at, layout, work):
     """Run a population of a loop through one step; its currents are the rows from `into` on, one per slot."""
+    currents = work.currents
     for block in range(pop.n_padded // LANES):
         at = into + block * LANES
         for slot in range(1, pop.slots):
             other = at + slot * pop.n_padded * ROW
             store(currents, at, load(currents, at) + load(currents, other))
-        n = pop.first + block * LANES
-        advance(pop, 1, n, currents, at, 0, parameters, v, c, pending, bits, bits_at + block, 0, trace, 0, 0)
+        advance_block(
+            pop.filtered != 0, pop.wipe != 0, pop.first + block * LANES, 1, currents, at, 0, 0, layout.parameters,
+            work.v, work.c, work.pending, work.moved, work.words, word_at + block * LANES, work.bits, bits_at + block,
+            0, work.trace, 0, 0,
+        )  # fmt: skip
 
 
 @simulation_jit
@@ -153,20 +125,20 @@ def _all_zero(currents, at, count):
 
 @simulation_jit
 def _differ(a, b):
-    """Word of the lanes that differ; a NaN differs from nothing, and it stays one."""
+    """Word of the lanes that differ; a NaN differs from nothing."""
     return mask_word(a < b) | mask_word(a > b)
 
 
 @simulation_jit
-def _stay(pop, block, count, voltage, word_at, at, bits, words, trace):
+def _stay(pop, block, count, word_at, bits_at, work):
     """Write what a block at rest does in a span: nothing."""
-    n_blocks = pop.n_padded // LANES
+    n_blocks, voltage = pop.n_padded // LANES, load(work.v, pop.first + block * LANES)
     for t in range(count * LANES):
-        bits[at + t * n_blocks] = _SILENT
+        put(work.bits, bits_at + block + t * n_blocks, _SILENT)
         if pop.trace_first >= 0:
-            store(trace, t * pop.n_padded + block * LANES, voltage)
-    for q in range(count):
-        turn_words(bits, at + q * LANES * n_blocks, n_blocks, words, word_at + q * pop.n_padded + block * LANES)
+            store(work.trace, t * pop.n_padded + block * LANES, voltage)
+    for i in range(LANES):
+        put_span_word(work.words, word_at + block * LANES + i, np.uint32(0))
 
 
 @simulation_jit
@@ -213,7 +185,7 @@ def turn_bits(pop, word_at, bits_at, count, n_steps, bits, words):
     for q in range(count):
         for block in range(n_blocks):
             at = bits_at + q * LANES * n_blocks + block
-            turn_words(bits, at, n_blocks, words, word_at + q * pop.n_padded + block * LANES)
+            turn_words(bits, at, n_blocks, words, word_at + block * LANES, q == 1)
 
 
 @simulation_jit

@@ -1,9 +1,9 @@
 """A `Network` as the flat tables that the compiled simulator walks through; NumPy only.
 
 All populations' neurons stand side by side, each population padded to whole vectors of 16; all projections' synapses
-stand in two orders, by target (CSR) and by source (CSC). Populations are ordered by component: a component is a
-set of populations that reach each other, or one population that no loop passes through. Components follow each other
-without feedback, so that each can run for many steps before the next one starts.
+stand in two orders, by target and by source (simulation_synapses.py). Populations are ordered by component: a component
+is a set of populations that reach each other, or one population that no loop passes through. Components follow each
+other without feedback, so that each can run for many steps before the next one starts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from neurosparse.core.network import INPUT, Network
 from neurosparse.core.neurons import CubaLIF
-from neurosparse.core.projection import Projection
+from neurosparse.kernels.simulation_synapses import SynapseTables
 
 __all__ = ["LANES", "ROW", "SPAN", "Layout", "Pop", "Proj", "Tables", "make_tables"]
 
@@ -29,6 +29,7 @@ LANES = 16
 SPAN = 2
 """Words of 16 steps that are computed in one go; two share the indices and weights that a gather reads."""
 ROW = LANES * SPAN
+"""Steps of a span."""
 
 
 class Pop(NamedTuple):
@@ -65,10 +66,15 @@ class Proj(NamedTuple):
     inner: int
     """1 if source and target are in the same component"""
     slot: int
-    row_at: int  # of the first pointer in `Layout.rows`
-    column_at: int
+    group_at: int  # of the first pointer in `Layout.groups`
+    n_groups: int
+    member_at: int
+    column_at: int  # of the first pointer in `Layout.columns`
     n_synapses: int
     valued: int  # 1 if the source is an input of values, not spikes
+    shift: int  # of `Layout.halves`, 0 if the weights are not split
+    chunk: int
+    scale_at: int  # position in `Layout.scales`
 
 
 class Layout(NamedTuple):
@@ -80,7 +86,9 @@ class Layout(NamedTuple):
     populations, projections : int64, columns `Pop` and `Proj`
     parameters : (5, n_padded) floats: beta, alpha, threshold, what a reset subtracts, bias
     resting : (n_padded / 16,) uint16: 1 where a block without input stays at rest from the start
-    rows, sources, row_weights : all projections by target, one after the other (CSR)
+    groups, members, sources, weights : all projections by target, one after the other (`Groups`)
+    halves : uint32, two an entry: weights as integers (`Split`); empty if no projection's are
+    scales : (n_projections,) floats: what the integers are to be multiplied by
     columns, targets, column_weights : all projections by source (CSC); targets are times 16, where their vector of
         currents starts, but within a loop, where currents are rows
     """
@@ -90,9 +98,12 @@ class Layout(NamedTuple):
     projections: NDArray[np.int64]
     parameters: NDArray[Any]
     resting: NDArray[np.uint16]
-    rows: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    members: NDArray[np.int32]
     sources: NDArray[np.int32]
-    row_weights: NDArray[Any]
+    weights: NDArray[Any]
+    halves: NDArray[np.uint32]
+    scales: NDArray[Any]
     columns: NDArray[np.int64]
     targets: NDArray[np.int32]
     column_weights: NDArray[Any]
@@ -105,8 +116,9 @@ class Tables:
     Parameters
     ----------
     layout : Layout
-    names, sizes : the populations in the order of the tables
-    traced : those whose voltages are recorded, in the same order
+    names : the populations in the order of the tables
+    spiking, recorded : name, first neuron and number of neurons of all populations and of those whose voltages are
+        recorded, as the recording holds them: one after the other in the order of the tables, listed in the network's
     kind : kind of input
     n_lines, lines_padded, n_padded : sizes
     n_slots, n_currents : padded neurons times slots, of the largest population or component
@@ -116,8 +128,8 @@ class Tables:
 
     layout: Layout
     names: tuple[str, ...]
-    sizes: tuple[int, ...]
-    traced: tuple[str, ...]
+    spiking: tuple[tuple[str, int, int], ...]
+    recorded: tuple[tuple[str, int, int], ...]
     kind: str
     n_lines: int
     lines_padded: int
@@ -127,28 +139,31 @@ class Tables:
     delay: int
     spare: list[tuple[int, Any]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The precision."""
         return self.layout.parameters.dtype
 
     @cached_property
-    def spiking(self) -> tuple[tuple[str, int, int], ...]:
-        """Name, first neuron and number of neurons of every population, one after the other."""
-        return _consecutive(self.names, self.sizes)
+    def no_input(self) -> NDArray[Any]:
+        """Stands for the values where the input is spikes, and for the spikes where it is values."""
+        return np.empty((0, 0, 0), self.dtype if self.kind == "spikes" else np.uint8)
 
     @cached_property
-    def recorded(self) -> tuple[tuple[str, int, int], ...]:
-        """The same for those whose voltages are recorded."""
-        return _consecutive(self.traced, [self.sizes[self.names.index(name)] for name in self.traced])
+    def rows(self) -> tuple[int, int]:
+        """Values a step and sample of the recorded spikes, and of the recorded voltages."""
+        return sum(n for _, _, n in self.spiking), sum(n for _, _, n in self.recorded)
 
 
 QUIET_FROM = 4096
 """Neurons from which on a population keeps account of its blocks at rest."""
 
 
-def make_tables(network: Network, traced: tuple[str, ...]) -> Tables:
-    """Lay out `network`; the voltages of the populations `traced` will be recorded."""
+def make_tables(network: Network, traced: tuple[str, ...], *, split: bool = False) -> Tables:
+    """Lay out `network`; the voltages of the populations `traced` will be recorded.
+
+    `split` lays out weights on a grid as integers too, for processors where that is faster (`has_wide_masks`).
+    """
     components = _components(network)
     names = tuple(name for component, _ in components for name in component)
     member_of = {name: i for i, (component, _) in enumerate(components) for name in component}
@@ -156,7 +171,7 @@ def make_tables(network: Network, traced: tuple[str, ...]) -> Tables:
     for name in names:
         first[name], total = total, total + _padded(network[name].n)
     lines_padded = _padded(network.input.n)
-    rows, columns = _Stack(), _Stack()
+    synapses = SynapseTables(network.dtype, split=split and network.grid is not None and network.dtype == np.float32)
     projections: list[Proj] = []
     populations: list[Pop] = []
     n_slots, n_currents, out_first, trace_first, slot_at = 0, 0, 0, 0, 0
@@ -167,6 +182,7 @@ def make_tables(network: Network, traced: tuple[str, ...]) -> Tables:
         first_projection = len(projections)
         for k, p in enumerate(into):
             inner = p.source != INPUT and member_of[p.source] == member_of[name]
+            valued = p.source == INPUT and network.input.kind != "spikes"
             projections.append(
                 Proj(
                     source=0 if p.source == INPUT else lines_padded + first[p.source],
@@ -178,10 +194,14 @@ def make_tables(network: Network, traced: tuple[str, ...]) -> Tables:
                     delay=p.delay,
                     inner=inner,
                     slot=0 if network.grid is not None else k,
-                    row_at=rows.add(p.indptr, p.indices, p.weights),
-                    column_at=columns.add(*_by_source(p, 1 if inner else LANES)),
                     n_synapses=p.n_synapses,
-                    valued=p.source == INPUT and network.input.kind != "spikes",
+                    valued=valued,
+                    # Only spikes that come from outside a loop are added up in integers.
+                    **synapses.add(
+                        p,
+                        scale=1 if inner else LANES,
+                        exponent=None if inner or valued or network.grid is None else network.grid[name],
+                    ),
                 )
             )
         padded, slots = _padded(population.n), 1 if network.grid is not None else max(1, len(into))
@@ -214,14 +234,13 @@ def make_tables(network: Network, traced: tuple[str, ...]) -> Tables:
         np.array(projections, np.int64).reshape(-1, len(Proj._fields)),
         parameters,
         resting,
-        *rows.joined(network.dtype),
-        *columns.joined(network.dtype),
+        *synapses.joined(),
     )
     return Tables(
         layout,
         names,
-        sizes=tuple(network[name].n for name in names),
-        traced=tuple(name for name in names if name in traced),
+        spiking=_listed(network, names),
+        recorded=_listed(network, [name for name in names if name in traced]),
         kind=network.input.kind,
         n_lines=network.input.n,
         lines_padded=lines_padded,
@@ -232,8 +251,11 @@ def make_tables(network: Network, traced: tuple[str, ...]) -> Tables:
     )
 
 
-def _consecutive(names: Sequence[str], sizes: Sequence[int]) -> tuple[tuple[str, int, int], ...]:
-    return tuple(zip(names, itertools.accumulate(sizes, initial=0), sizes, strict=False))
+def _listed(network: Network, names: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    sizes = [network[name].n for name in names]
+    starts = [0, *itertools.accumulate(sizes)]
+    found = {name: (name, first, n) for name, first, n in zip(names, starts[:-1], sizes, strict=True)}
+    return tuple(found[p.name] for p in network.populations if p.name in found)
 
 
 def _padded(n: int) -> int:
@@ -258,35 +280,6 @@ def _components(network: Network) -> list[tuple[list[str], bool]]:
     for name in network.order:
         members.setdefault(int(labels[index[name]]), []).append(name)
     return [(members[label], label in loops) for label in sorter.static_order()]
-
-
-def _by_source(p: Projection, scale: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
-    order = np.argsort(p.indices, kind="stable")  # rows ascend within a source, as they do within the index
-    indptr = np.zeros(p.n_source + 1, np.int64)
-    np.cumsum(np.bincount(p.indices, minlength=p.n_source), out=indptr[1:])
-    return indptr, p.rows[order] * np.int32(scale), p.weights[order]
-
-
-class _Stack:
-    """Sparse indices put one behind the other, their pointers counting from the first synapse of all."""
-
-    def __init__(self) -> None:
-        self._parts: list[tuple[NDArray[Any], ...]] = []
-        self._n_pointers = self._n_synapses = 0
-
-    def add(self, indptr: NDArray[np.int64], ends: NDArray[np.int32], weights: NDArray[Any]) -> int:
-        """Append one; return the position of its first pointer."""
-        at = self._n_pointers
-        self._parts.append((indptr + self._n_synapses, ends, weights))
-        self._n_pointers += indptr.size
-        self._n_synapses += ends.size
-        return at
-
-    def joined(self, dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
-        pointers, ends, weights = zip(
-            *((np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, dtype)), *self._parts), strict=True
-        )
-        return np.concatenate(pointers), np.concatenate(ends), np.concatenate(weights)
 
 
 def _parameters(network: Network, names: tuple[str, ...], total: int) -> tuple[NDArray[Any], NDArray[np.uint16]]:

@@ -19,7 +19,9 @@ from neurosparse.backends.native import Native
 from neurosparse.core.grid import snap_to_grid
 from neurosparse.core.network import INPUT, Input, Network, Population, Projection
 from neurosparse.core.neurons import LI, LIF, CubaLIF
-from neurosparse.errors import ValidationError
+from neurosparse.errors import UnsupportedError, ValidationError
+from neurosparse.kernels.simulation import run_tables
+from neurosparse.kernels.simulation_plan import Proj, make_tables
 
 
 def same(network: Network, x: NDArray[Any], *, threads: int = 1) -> ns.Recording:
@@ -63,7 +65,7 @@ def test_a_neuron_by_hand() -> None:
 
 @st.composite
 def populations(draw: st.DrawFn, name: str) -> Population:
-    n = draw(st.sampled_from([1, 3, 15, 16, 17, 40]))
+    n = draw(st.sampled_from([1, 3, 15, 16, 17, 40, 64, 70]))
     model = draw(st.sampled_from([LIF, LIF, CubaLIF, LI]))
     decays = st.floats(0, 1, width=32)
     given_: dict[str, Any] = {
@@ -260,6 +262,53 @@ def test_without_numba_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
     line = Native().missing()
     assert line is not None
     assert "pip install numba" in line
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["floats", "integers"])
+@pytest.mark.parametrize("n_steps", [10, 25, 32, 40])
+def test_sums_by_target_are_the_references_on_the_grid(split: bool, n_steps: int) -> None:
+    # rows of up to 400 synapses: sums of 16-bit integers have to be emptied in between; 300 targets are two segments
+    rng = np.random.default_rng(n_steps)
+    projections = [
+        dense(rng, INPUT, "a", (300, 400), density=0.6),
+        dense(rng, INPUT, "b", (70, 400), density=1.0, scale=0.001, delay=3),
+        dense(rng, "a", "b", (70, 300), density=0.3),
+    ]
+    populations = [Population("a", 300, LIF()), Population("b", 70, CubaLIF())]
+    network = snap_to_grid(Network(Input(400), populations, projections))[0]
+    x = rng.random((n_steps, 3, 400)) < 0.5
+    expected = ns.simulate(network, x, backend="reference", record="voltages")
+    tables = make_tables(network, ("a", "b"), split=split)
+    shifts = [Proj(*row).shift for row in tables.layout.projections.tolist()]
+    assert all(shifts) if split else not any(shifts)
+    result = run_tables(tables, x)
+    for name in ("a", "b"):
+        np.testing.assert_array_equal(result.spikes[name], expected.spikes[name])
+        np.testing.assert_array_equal(result.voltages[name], expected.voltages[name])
+    assert n_steps <= 16 or result.additions >= 3 * 2 * network.n_synapses, "not by target"
+
+
+def test_the_largest_sums_a_grid_allows_do_not_overflow_16_bits() -> None:
+    # all weights of a row equal, every source spikes at every step: up to 2**24 units, both halves at their limit
+    for n_source, weight in ((64, 2.0**18 - 1), (63, 511.0), (64, 256.0), (127, 255.0), (300, 256.0), (1, 2.0**24)):
+        weights = np.full((5, n_source), weight, np.float32)
+        weights[1] *= -1
+        weights[2, ::2] *= -1
+        projection = Projection.from_dense(INPUT, "a", weights)
+        population = Population("a", 5, LIF(beta=0.0, v_threshold=1e30))
+        network = Network(Input(n_source), [population], [projection], grid={"a": 0})
+        result = run_tables(make_tables(network, ("a",), split=True), np.ones((20, 1, n_source), bool))
+        assert (result.voltages["a"][:, 0] == weights.sum(1)).all(), (n_source, weight)
+
+
+def test_a_population_too_large_to_count_goes_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, x = batch_case()
+    monkeypatch.setattr(Native, "most_neurons", 29)
+    with pytest.raises(UnsupportedError, match="population 'a' has 30 neurons, this engine counts to 29"):
+        ns.simulate(network, x, backend="native")
+    assert fastest_exact(network) == "reference"
+    monkeypatch.setattr(Native, "most_neurons", 30)
+    assert fastest_exact(network) == "native"
 
 
 BOUNDS = """
