@@ -19,6 +19,7 @@ from neurosparse.cli.runs import any_network_of
 from neurosparse.core.container import write_atomically
 from neurosparse.core.network import Network
 from neurosparse.core.quantized import QuantizedNetwork
+from neurosparse.core.quantized_io import INTEGERS_FILE, QUANTIZED_FILE
 from neurosparse.deploy.behaviour import behaviour_violations
 from neurosparse.deploy.chip import ChipSpec
 from neurosparse.deploy.energy import EnergyReport, energy
@@ -121,7 +122,7 @@ def deploy_network(
 
 def _trained_integers(source: Path, bits: int) -> QuantizedNetwork | None:
     """Return the integers that the run `source` was fine-tuned in, if it was."""
-    path = source / "integers.safetensors"
+    path = source / INTEGERS_FILE
     if not path.is_file():
         return None
     like = QuantizedNetwork.load(path)
@@ -190,7 +191,7 @@ def write_deployment(found: Deployment, folder: Path | None) -> list[Path]:
 
     name, files = found.chip.name, []
     if found.quantized is not None:
-        files.append(folder / "quantized.safetensors")
+        files.append(folder / QUANTIZED_FILE)
         folder.mkdir(parents=True, exist_ok=True)
         found.quantized.save(files[-1])
     figures = {}

@@ -5,11 +5,8 @@ their threshold. `compact` removes them, again and again until nothing changes, 
 same in every step. It is a function from `Network` to `Network`, without a chip and without torch, so that training,
 simulation and deployment can all use it; that is why it lives in the core.
 
-What is proved, and how. Under a constant current and without a spike, a step is a monotone map of the state, in floats
-too, because every rounding is monotone. So if the state has stopped growing below the threshold, the neuron is silent
-for good; with a spike in every step and a state that has stopped falling, it fires for good. On the exact grid sums
-have no rounding error, so the same holds for any input, with the largest and the smallest possible current in the place
-of the constant one (Evci et al. 2020 remove neurons without connections from RigL's networks by the same idea).
+What is proved, and how, is written in `neurosparse.core.silence` (Evci et al. 2020 remove neurons without connections
+from RigL's networks by the same idea).
 """
 
 from __future__ import annotations
@@ -17,24 +14,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.core.graph import INPUT
+from neurosparse.core.graph import INPUT, Graph
 from neurosparse.core.network import Network, is_readout
-from neurosparse.core.neurons import LI, Neuron
+from neurosparse.core.quantized import QuantizedNetwork
+from neurosparse.core.silence import judge
 from neurosparse.core.subnetwork import select_neurons
 from neurosparse.errors import UnknownNameError
 
 __all__ = ["CompactReport", "compact", "compact_with_report"]
 
-_LARGEST_INPUT = {"spikes": 1.0, "graded": 255 / 256}  # analog inputs have no bound, and no grid
-_MAX_STEPS = 10_000
-"""A neuron not decided by then, such as one without decay that slowly charges, stays."""
-
 Mask = NDArray[np.bool_]
+NetworkT = TypeVar("NetworkT", bound="Network | QuantizedNetwork")
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ class CompactReport:
         )
 
 
-def compact(network: Network, *, keep: Iterable[str] = ()) -> Network:
+def compact(network: NetworkT, *, keep: Iterable[str] = ()) -> NetworkT:
     """Return `network` without the neurons and synapses that cannot matter; see `compact_with_report`.
 
     >>> from neurosparse import LIF, Input, Population, Projection
@@ -87,14 +82,16 @@ def compact(network: Network, *, keep: Iterable[str] = ()) -> Network:
     return compact_with_report(network, keep=keep)[0]
 
 
-def compact_with_report(network: Network, *, keep: Iterable[str] = ()) -> tuple[Network, CompactReport]:
+def compact_with_report(network: NetworkT, *, keep: Iterable[str] = ()) -> tuple[NetworkT, CompactReport]:
     """Return `network` without the neurons and synapses that cannot matter, and what they were.
 
-    Every remaining neuron spikes at the same steps as before, for any input; on the exact grid in every engine, off it
-    in those that sum in the order of the index. Off the grid, only neurons without inputs are judged.
+    Every remaining neuron spikes at the same steps as before, for any input; in integers and on the exact grid in every
+    engine, off it in those that sum in the order of the index. Off the grid, only neurons without inputs are judged.
 
     Parameters
     ----------
+    network : Network or QuantizedNetwork
+        In integers nothing is folded into a bias, whose mantissa could not say it.
     keep : iterable of str
         Populations to leave whole, beside those that are read out: `Network.outputs` and every `LI` population (all of
         them, if that is none).
@@ -104,7 +101,7 @@ def compact_with_report(network: Network, *, keep: Iterable[str] = ()) -> tuple[
     UnknownNameError
         For a population in `keep` that does not exist.
     """
-    observed = set(network.outputs) | {p.name for p in network.populations if is_readout(p)}
+    observed = set(network.outputs) | {p.name for p in network.populations if _is_readout(p)}
     observed = observed or {p.name for p in network.populations}
     for name in keep:
         if name not in {p.name for p in network.populations}:
@@ -112,13 +109,15 @@ def compact_with_report(network: Network, *, keep: Iterable[str] = ()) -> tuple[
         observed.add(name)
     live = [p.weights != 0 for p in network.projections]
     zeros = sum(int((~mask).sum()) for mask in live)
-    current, n_folded = network, 0
+    current: Any = network
+    n_folded = 0
     silent = {p.name: np.zeros(p.n, bool) for p in network.populations}
     while True:
-        silent, firing = _judge(current, live)
+        silent, firing = judge(current, live)
         before = sum(int(mask.sum()) for mask in live)
-        current, folded = _fold(current, live, firing)
-        n_folded += folded
+        if isinstance(current, Network):
+            current, folded = _fold(current, live, firing)
+            n_folded += folded
         for k, p in enumerate(current.projections):
             if p.source != INPUT:
                 live[k] &= ~silent[p.source][p.indices]
@@ -143,58 +142,8 @@ def compact_with_report(network: Network, *, keep: Iterable[str] = ()) -> tuple[
     return compacted, report
 
 
-def _judge(network: Network, live: list[Mask]) -> tuple[dict[str, Mask], dict[str, Mask]]:
-    """Return which neurons never fire and which fire at every step, whatever the input."""
-    silent, firing = {}, {}
-    for population in network.populations:
-        lowest, highest, n_inputs = _currents(network, live, population.name)
-        silent[population.name] = _under_constant(population.neuron, highest)[0]
-        firing[population.name] = _under_constant(population.neuron, lowest)[1]
-        if network.grid is None:  # a rounded sum may lie on the other side of the threshold
-            silent[population.name] &= n_inputs == 0
-            firing[population.name] &= n_inputs == 0
-    return silent, firing
-
-
-def _currents(network: Network, live: list[Mask], name: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
-    """Return the smallest and the largest current that can reach each neuron of `name`, and its number of synapses.
-
-    On the exact grid these sums are exact; off it both are the bias.
-    """
-    population = network[name]
-    lowest = population.neuron.bias.astype(np.float64)
-    highest, n_inputs = lowest.copy(), np.zeros(population.n, np.int64)
-    for p, mask in zip(network.projections, live, strict=True):
-        if p.target != name:
-            continue
-        rows, weights = p.rows[mask], p.weights[mask].astype(np.float64)
-        n_inputs += np.bincount(rows, minlength=population.n)
-        if network.grid is not None:
-            weights = weights * (_LARGEST_INPUT[network.input.kind] if p.source == INPUT else 1.0)
-            highest += np.bincount(rows, np.maximum(weights, 0), minlength=population.n)
-            lowest += np.bincount(rows, np.minimum(weights, 0), minlength=population.n)
-    return lowest.astype(network.dtype), highest.astype(network.dtype), n_inputs
-
-
-def _under_constant(neuron: Neuron, current: NDArray[Any]) -> tuple[Mask, Mask]:
-    """Return which neurons provably never fire, and which provably fire at every step, under a constant `current`."""
-    n = current.size
-    if isinstance(neuron, LI):
-        return np.ones(n, bool), np.zeros(n, bool)
-    state = neuron.initial_state((n,), current.dtype)
-    never, always, ever = np.zeros(n, bool), np.zeros(n, bool), np.zeros(n, bool)
-    so_far = np.ones(n, bool)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(_MAX_STEPS):
-            before = dict(state)
-            spikes = neuron.step(state, current)
-            ever, so_far = ever | spikes, so_far & spikes
-            variables = neuron.state_names
-            never |= ~ever & np.all([state[v] <= before[v] for v in variables], axis=0)
-            always |= so_far & (before["s"] == 1) & np.all([state[v] >= before[v] for v in variables], axis=0)
-            if (never | always | (ever & ~so_far)).all():
-                break
-    return never, always
+def _is_readout(population: Any) -> bool:
+    return bool(population.readout if hasattr(population, "readout") else is_readout(population))
 
 
 def _fold(network: Network, live: list[Mask], firing: dict[str, Mask]) -> tuple[Network, int]:
@@ -227,7 +176,7 @@ def _fold(network: Network, live: list[Mask], firing: dict[str, Mask]) -> tuple[
     return folded, n
 
 
-def _with(network: Network, live: list[Mask]) -> Network:
+def _with(network: Any, live: list[Mask]) -> Any:
     """Return `network` with only the synapses in `live`."""
     projections = []
     for p, mask in zip(network.projections, live, strict=True):
@@ -237,7 +186,7 @@ def _with(network: Network, live: list[Mask]) -> Network:
     return dataclasses.replace(network, projections=projections)
 
 
-def _needed(network: Network, observed: set[str]) -> dict[str, Mask]:
+def _needed(network: Graph[Any, Any], observed: set[str]) -> dict[str, Mask]:
     """Return which neurons are observed or have a path of synapses to one that is."""
     needed = {p.name: np.full(p.n, p.name in observed) for p in network.populations}
     found = True

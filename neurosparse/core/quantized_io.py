@@ -15,9 +15,13 @@ from neurosparse.core.quantized import PARAMETERS, QuantizedNetwork, QuantizedPo
 from neurosparse.core.schema import Count, Duration, Header, Size, parse_header, refuse_others, typed_tensor
 from neurosparse.errors import UnknownNameError, UnsupportedError, ValidationError
 
-__all__ = ["QUANTIZED_VERSION", "load_quantized", "save_quantized"]
+__all__ = ["INTEGERS_FILE", "QUANTIZED_FILE", "QUANTIZED_VERSION", "load_quantized", "save_quantized"]
 
 QUANTIZED_VERSION = 1
+QUANTIZED_FILE = "quantized.safetensors"
+"""In a run directory: the integers that run on the chip."""
+INTEGERS_FILE = "integers.safetensors"
+"""In the directory of a run fine-tuned in integers: the units, exponents and bits that stay."""
 
 _KIND = "quantized-network"
 _PROJECTION_DTYPES: dict[str, tuple[np.dtype[Any], ...]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,16 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 from neurosparse.core.graph import INPUT
 from neurosparse.core.network import Network, Population
 from neurosparse.core.projection import Projection
+from neurosparse.core.quantized import PARAMETERS, QuantizedNetwork, QuantizedPopulation, QuantizedProjection
 from neurosparse.errors import UnknownNameError, ValidationError
 
 __all__ = ["select_neurons"]
 
+NetworkT = TypeVar("NetworkT", bound="Network | QuantizedNetwork")
 
-def select_neurons(network: Network, keep: Mapping[str, ArrayLike]) -> Network:
+
+def select_neurons(network: NetworkT, keep: Mapping[str, ArrayLike]) -> NetworkT:
     """Return `network` with only the neurons `keep` names, and the synapses among them and from the input.
 
     Parameters
     ----------
+    network : Network or QuantizedNetwork
     keep : mapping of population name to bool array, shape (n,)
         Populations that are not named stay whole; one without any neuron left is gone with its projections. The input
         lines stay.
@@ -54,11 +58,16 @@ def select_neurons(network: Network, keep: Mapping[str, ArrayLike]) -> Network:
     masks = {name: mask for name, mask in masks.items() if mask.any()}
     if not masks:
         raise ValidationError("select_neurons.keep: no neuron would be left")
-    populations = [_part(network[name], mask) for name, mask in masks.items()]
+    populations: list[Any] = [_part(network[name], mask) for name, mask in masks.items()]
     ends = {INPUT: np.ones(network.input.n, bool), **masks}
-    projections = [
+    projections: list[Any] = [
         _between(p, ends[p.source], ends[p.target]) for p in network.projections if {p.source, p.target} <= set(ends)
     ]
+    if isinstance(network, QuantizedNetwork):
+        scales = {name: network.scales[name] for name in masks}
+        return dataclasses.replace(
+            network, populations=populations, projections=projections, scales=scales, report=None
+        )
     if not projections and network.projections:
         # The type of the weights is that of all arithmetic, so somebody has to carry it; not a projection from the
         # input, since payloads would ask for a coarser grid.
@@ -71,13 +80,18 @@ def select_neurons(network: Network, keep: Mapping[str, ArrayLike]) -> Network:
     return dataclasses.replace(network, populations=populations, projections=projections, grid=grid)
 
 
-def _part(population: Population, mask: NDArray[np.bool_]) -> Population:
+def _part(population: Population | QuantizedPopulation, mask: NDArray[np.bool_]) -> Population | QuantizedPopulation:
+    if isinstance(population, QuantizedPopulation):
+        own: dict[str, Any] = {name: getattr(population, name)[mask] for name in PARAMETERS}
+        return dataclasses.replace(population, n=int(mask.sum()), **own)
     neuron: Any = population.neuron
     values = {name: getattr(neuron, name)[mask] for name in neuron.parameters}
     return Population(population.name, int(mask.sum()), dataclasses.replace(neuron, **values))
 
 
-def _between(projection: Projection, source: NDArray[np.bool_], target: NDArray[np.bool_]) -> Projection:
+def _between(
+    projection: Projection | QuantizedProjection, source: NDArray[np.bool_], target: NDArray[np.bool_]
+) -> Projection | QuantizedProjection:
     new_column = np.cumsum(source) - 1
     stays = target[projection.rows] & source[projection.indices]
     counts = np.bincount(projection.rows[stays], minlength=target.size)[target]

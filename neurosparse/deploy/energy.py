@@ -13,10 +13,11 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from neurosparse.core.graph import Graph
+from neurosparse.core.matching import matching_inputs
 from neurosparse.core.pipeline import pipeline
 from neurosparse.core.recording import Recording
 from neurosparse.deploy.chip import ChipSpec, EnergyModel
-from neurosparse.deploy.events import EventCounts, checked_inputs, count_events
+from neurosparse.deploy.events import EventCounts, count_events
 from neurosparse.deploy.latency import Latency, latency
 from neurosparse.deploy.placement import Placement
 
@@ -112,8 +113,9 @@ def energy(
     placement : Placement, optional
         For the messages between cores, and for the latency, which the fullest core decides.
     """
-    sparse = count_events(network, recording, inputs, placement=placement)
-    dense = count_events(network, recording, inputs, dense=True)
+    x = matching_inputs("energy", network, recording, inputs, empty=False)
+    sparse = count_events(network, recording, x, placement=placement)
+    dense = count_events(network, recording, x, dense=True)
     rows = []
     for name, counts in (("sparse SNN", sparse), ("dense SNN, same spikes", dense)):
         for model_name, model in chip.energy.items():
@@ -136,7 +138,7 @@ def energy(
         sparse=sparse,
         dense=dense,
         rows=tuple(rows),
-        latency=latency(network, recording, checked_inputs(network, recording, inputs), chip, placement, hops),
+        latency=latency(network, recording, x, chip, placement, hops),
     )
 
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosparse.core.graph import INPUT, Graph
+from neurosparse.core.matching import matching_inputs
 from neurosparse.core.recording import Recording
-from neurosparse.errors import ValidationError
 
 if TYPE_CHECKING:
     from neurosparse.deploy.placement import Placement
 
-__all__ = ["EventCounts", "arrived", "checked_inputs", "count_events"]
+__all__ = ["EventCounts", "arrived", "count_events"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def count_events(
     ValidationError
         If inputs, recording and network are not of one size.
     """
-    x = checked_inputs(network, recording, inputs)
+    x = matching_inputs("energy", network, recording, inputs, empty=False)
     operations = 0
     for projection in network.projections:
         events = arrived(projection, recording, x)
@@ -85,22 +85,6 @@ def count_events(
         spikes=sum(int(np.count_nonzero(recording.spikes[p.name])) for p in network.populations) / n,
         messages=None if messages is None else messages / n,
     )
-
-
-def checked_inputs(network: Graph[Any, Any], recording: Recording, inputs: ArrayLike) -> NDArray[Any]:
-    """Return `inputs` as (time, batch, n_inputs) if they and `recording` are of `network`; else `ValidationError`."""
-    x = np.asarray(inputs)
-    x = x[:, np.newaxis, :] if x.ndim == 2 else x
-    expected = (recording.n_steps, recording.n_samples, network.input.n)
-    if x.shape != expected or not x.size:
-        raise ValidationError(f"energy.inputs: have shape {x.shape}, the recording of this network needs {expected}")
-    for population in network.populations:
-        found = recording.spikes[population.name].shape[2] if population.name in recording.spikes else 0
-        if found != population.n:
-            raise ValidationError(
-                f"energy.recording: has {found} neurons of {population.name!r}, the network has {population.n}"
-            )
-    return x
 
 
 def arrived(projection: Any, recording: Recording, inputs: NDArray[Any]) -> NDArray[np.int64]:

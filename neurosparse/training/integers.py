@@ -12,6 +12,8 @@ from typing import Any
 
 from neurosparse.core.network import Network
 from neurosparse.core.quantized import QuantizedNetwork
+from neurosparse.core.quantized_io import INTEGERS_FILE as INTEGERS
+from neurosparse.core.quantized_io import QUANTIZED_FILE as QUANTIZED
 from neurosparse.errors import ArtifactError, ValidationError
 from neurosparse.nn.network import SparseSNN
 from neurosparse.nn.quantized import QuantizedSNN
@@ -20,7 +22,7 @@ from neurosparse.training.config import QuantizationConfig, RunConfig
 
 __all__ = ["INTEGERS", "QUANTIZED", "START", "build_quantized", "finetuning", "prepare"]
 
-START, INTEGERS, QUANTIZED = "start.safetensors", "integers.safetensors", "quantized.safetensors"
+START = "start.safetensors"
 
 
 def finetuning(config: RunConfig, bits: int, *, epochs: int, learning_rate: float | None = None) -> RunConfig:

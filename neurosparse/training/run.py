@@ -25,14 +25,14 @@ from neurosparse.data.datasets import Dataset
 from neurosparse.errors import ArtifactError, ValidationError
 from neurosparse.nn.network import SparseSNN
 from neurosparse.nn.quantized import QuantizedSNN
-from neurosparse.training.build import build_network, build_optimizer, build_rewirer
+from neurosparse.training.build import build_network, build_optimizer, build_rewirer, surrogate_of
 from neurosparse.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, write_manifest
 from neurosparse.training.config import RunConfig
 from neurosparse.training.inputs import SplitName, dataset_of, encoder_of, load_inputs, split_of
 from neurosparse.training.integers import QUANTIZED, build_quantized
 from neurosparse.training.trainer import EpochMetrics, Trainer, accuracy
 
-__all__ = ["RunResult", "evaluate", "load_model", "read_metrics", "resume", "train"]
+__all__ = ["RunResult", "deployed_model", "evaluate", "load_model", "read_metrics", "resume", "train"]
 
 logger = logging.getLogger(__name__)
 
@@ -150,10 +150,7 @@ def evaluate(run: str | Path, split: SplitName = "test", samples: int | None = N
     config = RunConfig.load(run / CONFIG)
     network = Network.load(run / NETWORK)
     inputs, labels = load_inputs(run, split, samples)
-    if config.quantization is not None:
-        model: SparseSNN = build_quantized(config, run, NETWORK)
-    else:
-        model = SparseSNN.from_network(network, engine=config.training.engine)
+    model = deployed_model(run)
     return {
         "accuracy": accuracy(model, inputs, labels, config.network.readout),
         "split": split,
@@ -163,6 +160,16 @@ def evaluate(run: str | Path, split: SplitName = "test", samples: int | None = N
         "density": network.density,
         "dtype": str(network.dtype),
     }
+
+
+def deployed_model(run: str | Path) -> SparseSNN:
+    """Return the deployed network of `run` as torch modules; of a run fine-tuned in integers, one that computes so."""
+    run = Path(run)
+    config = RunConfig.load(run / CONFIG)
+    if config.quantization is not None:
+        return build_quantized(config, run, NETWORK)
+    surrogate = surrogate_of(config.network)
+    return SparseSNN.from_network(Network.load(run / NETWORK), engine=config.training.engine, spike_grad=surrogate)
 
 
 def _snapshot_epochs(config: RunConfig) -> set[int]:
