@@ -9,6 +9,7 @@ import typer
 
 from neurosparse import __version__
 from neurosparse.cli.bench import bench
+from neurosparse.cli.compact import compact
 from neurosparse.cli.demo import demo
 from neurosparse.cli.deploy import deploy
 from neurosparse.cli.doctor import doctor
@@ -18,6 +19,7 @@ from neurosparse.cli.finetune import finetune
 from neurosparse.cli.imports import import_nir
 from neurosparse.cli.output import guarded
 from neurosparse.cli.report import report
+from neurosparse.cli.robustness import robustness
 from neurosparse.cli.simulate import simulate
 from neurosparse.cli.sweep import sweep
 from neurosparse.cli.train import train
@@ -33,7 +35,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (doctor, train, finetune, evaluate, simulate, deploy, report, export, sweep, bench, demo):
+COMMANDS = (
+    doctor,
+    train,
+    finetune,
+    evaluate,
+    robustness,
+    compact,
+    simulate,
+    deploy,
+    report,
+    export,
+    sweep,
+    bench,
+    demo,
+)
+for command in COMMANDS:
     app.command(name=command.__name__)(guarded(command))
 app.command(name="import")(guarded(import_nir))
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,20 @@ class RobustnessReport:
         """Whether all checks passed; if not, the robust accuracies are upper bounds of nothing."""
         return all(check.passed for check in self.checks)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plain content, ready for JSON."""
+        return {
+            "clean": self.clean,
+            "robust": {f"{epsilon:g}": value for epsilon, value in self.robust.items()},
+            "by_attack": [
+                {"epsilon": epsilon, "attack": name, "accuracy": value}
+                for (epsilon, name), value in self.by_attack.items()
+            ],
+            "checks": [asdict(check) for check in self.checks],
+            "trustworthy": self.trustworthy,
+            "samples": self.n_samples,
+        }
+
     def __str__(self) -> str:
         lines = [f"accuracy on {self.n_samples} samples: clean {self.clean:.2%}"]
         lines += [f"  epsilon {epsilon:g}: {accuracy:.2%}" for epsilon, accuracy in self.robust.items()]
@@ -84,6 +98,7 @@ def evaluate_robustness(
     n_queries: int = 200,
     transfer_from: Classifier | None = None,
     seed: int = 0,
+    on_attack: Callable[[float, str, float], None] | None = None,
 ) -> RobustnessReport:
     """Return the accuracy of `classify` under attack, the worst over attacks and surrogates, with its checks.
 
@@ -106,6 +121,8 @@ def evaluate_robustness(
     transfer_from : Classifier, optional
         Another network, for instance a dense one without spikes, whose adversarial pixels are tried, too.
     seed : int
+    on_attack : callable, optional
+        Told of each attack when it is through: its radius, its name, the accuracy it leaves.
 
     Returns
     -------
@@ -130,6 +147,8 @@ def evaluate_robustness(
                 right = _read(classify, adversarial, labels)
             by_attack[epsilon, name] = _fraction(right)
             left &= right
+            if on_attack is not None:
+                on_attack(epsilon, name, by_attack[epsilon, name])
         survived[epsilon] = left
     robust = {epsilon: _fraction(left) for epsilon, left in survived.items()}
     checks = _checks(classify, pixels, labels, pgd, surrogates, by_attack, epsilons, generator)

@@ -28,6 +28,8 @@ def test_the_version_is_that_of_the_package(invoke: Invoke) -> None:
 
 def test_every_command_of_the_design_is_there(invoke: Invoke) -> None:
     assert set(COMMANDS) == {
+        "compact",
+        "robustness",
         "doctor",
         "train",
         "evaluate",
