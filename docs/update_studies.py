@@ -66,15 +66,13 @@ def methods_and_densities() -> tuple[list[str], list[float]]:
 
 
 def method_table(cell: str) -> str:
-    """Return method x density of one of `CELLS`; the dense network has one column of its own, density 100 %."""
+    """Return method x density of one of `CELLS`; networks that end dense have a column of their own, 100 %."""
     methods, densities = methods_and_densities()
     rows = []
     for method in methods:
-        densities_of = [1.0] if method == "dense" else densities
         held = "yes" if of_method(method)[0]["holds_dense"] else "no"
-        cells = [CELLS[cell](found) if (found := of_method(method, d)) else "" for d in densities_of]
-        rows.append([f"`{method}`", held, *(["", *[""] * (len(densities) - 1)] if method == "dense" else cells)])
-        rows[-1].append(cells[0] if method == "dense" else "")
+        cells = [CELLS[cell](found) if (found := of_method(method, d)) else "" for d in [*densities, 1.0]]
+        rows.append([f"`{method}`", held, *cells])
     return table(["method", "holds a dense matrix", *(f"{d:.0%}" for d in densities), "100%"], rows)
 
 
@@ -83,13 +81,45 @@ CELLS = {
     "training_operations": lambda rows: f"{mean(rows, 'training_operations') / 1e9:.2f}",
     "operations": lambda rows: f"{mean(rows, 'synaptic_operations') / 1e3:.1f}",
     "kib": lambda rows: f"{max(r['training_bytes'] for r in rows) / 1024:.0f}",
-    "seconds": lambda rows: f"{474 * step_milliseconds(rows[0]) / 1000:.1f}",
+    "seconds": lambda rows: seconds(rows[0]),
 }
 
 
-def step_milliseconds(row: Row) -> float:
-    """Return the CPU milliseconds of an optimizer step of a method at a density."""
-    return float(result("methods_on_mnist")["step_milliseconds"][row["method"]][f"{row['density']:g}"])
+def seconds(row: Row) -> str:
+    """Return the CPU seconds of the 474 optimizer steps of a method at a density, where its steps were timed."""
+    times = result("methods_on_mnist")["step_milliseconds"].get(row["method"], {})
+    return f"{474 * times[density] / 1000:.1f}" if (density := f"{row['density']:g}") in times else ""
+
+
+def of_emergent(method: str, value: float | None = None) -> list[Row]:
+    """Return the runs of a method whose density is a result, with one value of its option or with all."""
+    rows = [r for r in result("methods_on_mnist")["emergent"] if r["method"] == method]
+    return [r for r in rows if value in (None, *r["knob"].values())]
+
+
+def emergent_table() -> str:
+    """Return the density that each value of an option led to, and by how much that beats DEEP R at this density."""
+    rows = []
+    for method in dict.fromkeys(r["method"] for r in result("methods_on_mnist")["emergent"]):
+        (option,) = of_emergent(method)[0]["knob"]
+        for value in dict.fromkeys(r["knob"][option] for r in of_emergent(method)):
+            found = of_emergent(method, value)
+            density, reached = mean(found, "density"), spread([100 * r["density"] for r in found])
+            accuracy = spread([100 * r["test_accuracy"] for r in found]) + few(found)
+            above = above_deep_r(found) if 0.01 <= density <= 0.1 else None
+            work = f"{mean(found, 'training_operations') / 1e9:.2f}"
+            gain = "" if above is None else f"{above:+.2f}"
+            rows.append([f"`{method}`", f"`{option} = {value:g}`", reached, accuracy, gain, work])
+    head = ["method", "with", "density reached, %", "test accuracy, %", "above `deep_r`", "training operations, 10^9"]
+    return table(head, rows)
+
+
+def above_deep_r(rows: Sequence[Row]) -> float:
+    """Return by how many points runs are above DEEP R at their density, between its points in log density."""
+    densities = sorted(methods_and_densities()[1])
+    means = [100 * mean(of_method("deep_r", density), "test_accuracy") for density in densities]
+    there = np.interp(np.log(mean(rows, "density")), np.log(densities), means)
+    return float(100 * mean(rows, "test_accuracy") - there)
 
 
 def few(rows: Sequence[Row]) -> str:
@@ -107,6 +137,21 @@ def options_table() -> str:
     chosen = result("methods_on_mnist")["chosen"]
     cells = {name: ", ".join(f"`{key} = {value}`" for key, value in found.items()) for name, found in chosen.items()}
     return table(["method", "chosen"], [[f"`{name}`", text] for name, text in cells.items()])
+
+
+def papers_table() -> str:
+    """Return the networks of papers beside their published numbers: K, ours with rewiring and without, published."""
+    deep_r, rigl = result("bellec_2018_deep_rewiring"), result("evci_2020_rigl")
+    cells = [("DEEP R, K = 3 552, 10 epochs", deep_r["deep_r"], deep_r["static"], f"{deep_r['published']}")]
+    for arm, label in (("plain", "200 epochs"), ("shifts", "100 epochs, images shifted by up to a pixel")):
+        rows = rigl["arms"][arm]["rows"]
+        published = f"{rigl['published']}" if arm == "plain" else f"({rigl['published']} without shifts)"
+        cells.append((f"RigL, K = 6 652, {label}", rows["rigl"], rows["static"], published))
+    texts = [
+        [name, *(f"{spread([100 * r['test'] for r in rows])}{few(rows)}" for rows in (ours, static)), published]
+        for name, ours, static, published in cells
+    ]
+    return table(["ReLU 784-300-100-10", "ours, %", "static, %", "published, %"], texts)
 
 
 def paired(first: str, second: str, density: float) -> Paired:
@@ -133,6 +178,26 @@ def ablation_table() -> str:
         accuracy = spread([100 * r["test_accuracy"] for r in runs])
         rows.append([name, accuracy + few(runs), change, interval, births])
     return table(["", "test accuracy, %", "difference, points", "95 %", "births per synapse"], rows)
+
+
+def states_table() -> str:
+    """Return the validation accuracy with each state of newborns, by density and length of the training."""
+    found = result("deep_r_states")
+    states = list(dict.fromkeys(r["state"] for r in found))
+    rows = []
+    for density, epochs in dict.fromkeys((r["density"], r["epochs"]) for r in found):
+        cells = [
+            spread(
+                [
+                    100 * r["validation_accuracy"]
+                    for r in found
+                    if (r["density"], r["epochs"]) == (density, epochs) and r["state"] == s
+                ]
+            )
+            for s in states
+        ]
+        rows.append([f"{density:.0%}, {epochs} epochs", *cells])
+    return table(["validation accuracy, %", *(f"`{s}`" for s in states)], rows)
 
 
 def variant(name: str) -> Paired:
@@ -202,23 +267,67 @@ def robustness_table() -> str:
 # ---- occams_hill
 
 
+def arm_title(arm: str) -> str:
+    """Return what a training set of the study is called in a table."""
+    size, _, noise = arm.partition("-")
+    return f"{int(size):,}".replace(",", " ") + (", 20 % wrong labels" if noise else "")
+
+
 def hill_table() -> str:
-    """Return test accuracies of every kind of network, of the training sets that are finished."""
+    """Return test accuracies of every kind of network, one column for each training set that is finished."""
+    arms = {arm: {(p.method, p.density): p for p in points(rows)} for arm, rows in result("occams_hill").items()}
     rows = []
-    for arm, found in result("occams_hill").items():
-        for point in points(found):
-            rows.append([arm, point.method, f"{point.density:.0%}", f"{100 * point.mean:.2f} ± {100 * point.sd:.2f}"])
-    return table(["training images", "network", "density", "test accuracy, %"], rows)
+    for method, density in dict.fromkeys(key for found in arms.values() for key in found):
+        cells = [found.get((method, density)) for found in arms.values()]
+        numbers = ["" if p is None else f"{100 * p.mean:.2f} ± {100 * p.sd:.2f}" for p in cells]
+        rows.append(["dense, tuned" if method == "dense" else method, f"{density:.0%}", *numbers])
+    return table(["network", "density", *map(arm_title, arms)], rows)
+
+
+def hill_differences() -> str:
+    """Return by how much DEEP R and static connectivity are above the tuned dense network; p-values in brackets."""
+    arms = list(result("occams_hill"))
+    densities = sorted(
+        {r["density"] for rows in result("occams_hill").values() for r in rows if r["method"] == "deep_r"}
+    )
+    rows = [
+        [method, f"{density:.0%}", *(hill(arm, method, density) for arm in arms)]
+        for method in ("deep_r", "static")
+        for density in densities
+    ]
+    chosen = [f"{best_density(arm):.0%}: {hill(arm, 'deep_r', best_density(arm))}" for arm in arms]
+    rows.append(["deep_r", "chosen on validation", *chosen])
+    return table(["network", "density", *map(arm_title, arms)], rows)
+
+
+def best_density(arm: str) -> float:
+    """Return the density at which DEEP R has the highest mean accuracy on the validation split."""
+    accuracies: dict[float, list[float]] = {}
+    for row in result("occams_hill")[arm]:
+        if row["method"] == "deep_r":
+            accuracies.setdefault(row["density"], []).append(row["validation_accuracy"])
+    return max(accuracies, key=lambda density: np.mean(accuracies[density]))
 
 
 def hill(arm: str, method: str, density: float) -> str:
     """Return by how many points `method` is better than the tuned dense network, and the p-value."""
+    if arm not in result("occams_hill"):
+        return "not run"
     (test,) = [
         t
         for t in paired_tests(result("occams_hill")[arm])
         if (t.first, t.second, t.density) == (method, "dense", density)
     ]
-    return f"{100 * test.difference:+.2f} (p = {test.p:.3f})"
+    p = "p < 0.001" if test.p < 0.001 else f"p = {test.p:.3f}"
+    return f"{100 * test.difference:+.2f} ({p})"
+
+
+def hill_best(arm: str) -> str:
+    """Return density, difference to the dense network and p-value of DEEP R at the density chosen on validation."""
+    if arm not in result("occams_hill"):
+        return "not run"
+    density = best_density(arm)
+    return f"{hill(arm, 'deep_r', density)} at {100 * density:g} %"
 
 
 # ---- benchmarks
@@ -243,10 +352,14 @@ def benefit(what: str, density: float) -> float:
 TABLES: dict[str, Callable[[], str]] = {
     **{f"methods-{cell}": functools.partial(method_table, cell) for cell in CELLS},
     "methods-options": options_table,
+    "methods-emergent": emergent_table,
+    "methods-papers": papers_table,
+    "states": states_table,
     "ablations": ablation_table,
     "rates": rate_table,
     "robustness": robustness_table,
     "hill": hill_table,
+    "hill-differences": hill_differences,
     "memory": lambda: tables.memory_table(suite.load(BENCHMARK)["training_step"]),
     "speed": lambda: tables.training_table(suite.load(BENCHMARK)["training_step"]),
     "growth": lambda: tables.growth_table(suite.load(BENCHMARK)["growth"]),
@@ -256,15 +369,20 @@ TABLES: dict[str, Callable[[], str]] = {
 def number(key: str) -> str:
     """Return a number of the running text.
 
-    ``accuracy METHOD DENSITY``; ``difference METHOD METHOD DENSITY`` (points, with its p); ``ratio KEY METHOD METHOD
-    DENSITY`` (how many times as large the first one's is); ``variant NAME`` (points against the reference); ``saved``
-    and ``lost DENSITY STRENGTH`` (hidden operations, points of accuracy); ``robust RADIUS NETWORK``; ``benefit WHAT
-    DENSITY`` (how many times as much dense training takes); ``large peak_rss`` (of the large layer).
+    ``accuracy METHOD DENSITY``; ``emergent METHOD VALUE`` (accuracy and the density reached); ``difference METHOD
+    METHOD DENSITY`` (points, with its p); ``ratio KEY METHOD METHOD DENSITY`` (how many times as large the first one's
+    is); ``variant NAME`` (points against the reference); ``saved`` and ``lost DENSITY STRENGTH`` (hidden operations,
+    points of accuracy); ``robust RADIUS NETWORK``; ``benefit WHAT DENSITY`` (how many times as much dense training
+    takes); ``hill ARM METHOD DENSITY`` and ``hill-best ARM`` (points above the tuned dense network); ``large
+    peak_rss`` (of the large layer).
     """
     kind, _, rest = key.partition(" ")
     words = rest.split(" ")
     if kind == "accuracy":
         return f"{100 * mean(of_method(words[0], float(words[1])), 'test_accuracy'):.2f}"
+    if kind == "emergent":
+        found = of_emergent(words[0], float(words[1]))
+        return f"{100 * mean(found, 'test_accuracy'):.1f} % with {100 * mean(found, 'density'):.1f} %"
     if kind == "difference":
         test = paired(words[0], words[1], float(words[2]))
         p = "p < 0.001" if test.p < 0.001 else f"p = {test.p:.3f}"
@@ -285,6 +403,8 @@ def number(key: str) -> str:
         return f"{np.mean([100 * r['robust'][radius] for r in of_network(name)]):.1f}"
     if kind == "hill":
         return hill(words[0], words[1], float(words[2]))
+    if kind == "hill-best":
+        return hill_best(words[0])
     if kind == "large":
         return f"{suite.load(BENCHMARK)['large_layer']['facts'][rest] / 1e6:.0f} MB"
     if kind == "variant":

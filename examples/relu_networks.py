@@ -6,6 +6,7 @@ numbers can only be compared with the same ones. Everything of a run follows fro
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import time
@@ -33,20 +34,37 @@ class Images:
     def __len__(self) -> int:
         return len(self.y)
 
-    def batches(self, size: int, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.from_numpy(stream(seed, "shuffle", epoch).permutation(len(self)))
+    def batches(self, size: int, seed: int, epoch: int, shifts: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches in an order of the epoch's own, each image moved by up to `shifts` pixels in both directions."""
+        rng = stream(seed, "shuffle", epoch)
+        order = torch.from_numpy(rng.permutation(len(self)))
+        sources = _shifted_sites(shifts) if shifts else None
         for rows in order.split(size):
-            yield self.x[rows], self.y[rows]
+            x = self.x[rows]
+            if sources is not None:
+                moved = sources[torch.from_numpy(rng.integers(len(sources), size=len(rows)))]
+                x = nn.functional.pad(x, (0, 1)).gather(1, moved)
+            yield x, self.y[rows]
 
 
-def mnist(samples: int | None = None, *, everything: bool = False) -> dict[str, Images]:
+@functools.cache
+def _shifted_sites(shifts: int) -> Tensor:
+    """For each shift, where each of the 784 pixels comes from; 784 is a black one beyond the edge."""
+    sites = np.full((28 + 2 * shifts, 28 + 2 * shifts), 784)
+    sites[shifts : shifts + 28, shifts : shifts + 28] = np.arange(784).reshape(28, 28)
+    steps = range(2 * shifts + 1)
+    return torch.from_numpy(np.stack([sites[i : i + 28, j : j + 28].ravel() for i in steps for j in steps]))
+
+
+def mnist(samples: int | None = None, *, everything: bool = False, test: bool = True) -> dict[str, Images]:
     """The splits train (the first `samples` of 55 000), validation and test; needs the folder NEUROSPARSE_DATA.
 
-    With `everything` the 5 000 of validation are trained on as well: their accuracy then is one of training.
+    With `everything` the 5 000 of validation are trained on as well: their accuracy then is one of training. Without
+    `test` those images are not there to be read: for choosing.
     """
     dataset = load_dataset("mnist")
     train = dataset.train if samples is None else dataset.train.take(samples)
-    splits = {"train": train, "validation": dataset.validation, "test": dataset.test}
+    splits = {"train": train, "validation": dataset.validation} | ({"test": dataset.test} if test else {})
     data = {
         name: Images(torch.from_numpy(split.flat.astype(np.float32) / 256), torch.from_numpy(split.labels))
         for name, split in splits.items()
@@ -107,11 +125,13 @@ def train(
     batch_size: int,
     learning_rate: Callable[[int, int], float],
     seed: int,
+    label_smoothing: float = 0.0,
+    shifts: int = 0,
     log: bool = True,
 ) -> dict[str, float]:
     """Train with `learning_rate(step, n_steps)`; return the accuracies at the end, the synapses, and the seconds.
 
-    The test images are looked at once, after the last step.
+    The test images, if `data` has them, are looked at once, after the last step.
     """
     torch.manual_seed(seed)  # dropout's source
     per_epoch = -(-len(data["train"]) // batch_size)
@@ -120,10 +140,10 @@ def train(
     rewirer = method.attach(model, optimizer, seed=seed, **plan) if sparse else None
     start, step = time.perf_counter(), 0
     for epoch in range(1, epochs + 1):
-        for x, y in data["train"].batches(batch_size, seed, epoch):
+        for x, y in data["train"].batches(batch_size, seed, epoch, shifts):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, plan["n_steps"])
-            loss = nn.functional.cross_entropy(model(x), y)
+            loss = nn.functional.cross_entropy(model(x), y, label_smoothing=label_smoothing)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -139,9 +159,7 @@ def train(
             )
     return {
         "seed": seed,
-        "test": accuracy(model, data["test"]),
-        "validation": accuracy(model, data["validation"]),
-        "train": accuracy(model, data["train"]),
+        **{name: accuracy(model, data[name]) for name in ("test", "validation", "train") if name in data},
         "synapses": n_synapses(model),
         "births": sum(rewirer.stats.total_births.values()) if rewirer is not None else 0,
         "epochs": epochs,

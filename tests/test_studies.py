@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from neurosparse.pruning import PRUNING
+from neurosparse.rewiring import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, str(ROOT / "docs" / "update_studies.py"), "--check"]
@@ -24,3 +30,30 @@ def test_a_study_says_how_to_run_it_again_and_with_what_it_can_be_compared(page:
     text = page.read_text(encoding="utf-8")
     assert "Re-run: `" in text
     assert "<!--=" in text, "no number of its text comes from the results"
+
+
+@pytest.fixture(scope="module")
+def entries() -> ModuleType:
+    """`examples/methods_entries.py`."""
+    spec = importlib.util.spec_from_file_location("methods_entries", ROOT / "examples" / "methods_entries.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # which a dataclass of the module asks for
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_registered_method_is_in_the_table_or_left_out_for_a_reason(entries: ModuleType) -> None:
+    in_the_table = {entries.registered_name(name) for name in entries.ENTRIES} - {"dense"}
+    left_out = entries.NOT_IN_THE_TABLE
+    assert in_the_table | set(left_out) == {*METHODS._entries, *PRUNING._entries}
+    assert not in_the_table & set(left_out)
+    assert all(len(reason.split()) > 3 for reason in left_out.values())
+
+
+def test_the_committed_table_has_every_row_with_three_seeds(entries: ModuleType) -> None:
+    found = json.loads((ROOT / "examples" / "results" / "methods_on_mnist.json").read_text(encoding="utf-8"))
+    rows = [*found["rows"], *found["emergent"]]
+    for name in [*entries.ENTRIES, *entries.STRUCTURED]:
+        assert {row["seed"] for row in rows if row["method"] == name} >= {0, 1, 2}, name

@@ -10,8 +10,8 @@ T asks whether w would differ significantly from 0 after one more step; the sums
 last observation (the batch size cancels, if batches are independent draws). Three definitions of ours: T is clipped at
 0, because a mean near 0 would make the rule of lprune erratic; T = 0 for a weight that no example moves, such as that
 of a pixel which is always black; and the minimum starts anew after each pruning, or the damage that pruning does would
-be taken for overfitting and answered by more. The constants 35 %, 10 %, 2/3 and 2 could not be checked against the
-paper's text.
+be taken for overfitting and answered by more. Nothing is pruned after the last step, when nothing could mend it. The
+constants 35 %, 10 %, 2/3 and 2 could not be checked against the paper's text.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class _OnGeneralisationLoss(PruningMethod):
         statistics = [
             significance(layer, float(run.group_of(layer)["lr"]), run.meta["n_gradients"]) for layer in run.layers
         ]
-        if run.meta["n_gradients"] > 1:
+        if run.meta["n_gradients"] > 1 and run.n_steps < run.total_steps:  # else nothing is left to mend what it breaks
             self._prune(run, statistics)
         run.meta["n_gradients"] = 0
         for layer in run.layers:

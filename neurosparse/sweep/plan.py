@@ -143,9 +143,15 @@ class SweepPlan(BaseModel):
 
 def _pruning(method: str, density: float, given: dict[str, Any]) -> dict[str, Any]:
     """Return the section of a dense-to-sparse `method` that ends at `density`; options in `given` are of its own."""
-    if "density" not in {f.name for f in dataclasses.fields(PRUNING.get(method))}:
-        raise ValidationError(f"sweep.methods: {method!r} has no density to set; it is no axis of a sweep")
-    return {**(given if given.get("method") == method else {}), "method": method, "density": density}
+    own = {**(given if given.get("method") == method else {}), "method": method}
+    if "density" in {f.name for f in dataclasses.fields(PRUNING.get(method))}:
+        return {**own, "density": density}
+    if density != 1:
+        raise ValidationError(
+            f"sweep.methods: {method!r} has no density to set, it is a result; give densities [1.0], where the method "
+            "starts, and vary the option that it follows from"
+        )
+    return own
 
 
 def _explain(entry: Any) -> str:

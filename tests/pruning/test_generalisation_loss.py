@@ -99,6 +99,16 @@ def test_the_floor_ends_the_pruning() -> None:
     assert run.layer.n_live == 2
 
 
+@pytest.mark.parametrize(("n_steps", "left"), [(4, 100), (5, 65)])
+def test_nothing_is_pruned_after_the_last_step_when_nothing_could_mend_it(n_steps: int, left: int) -> None:
+    run = Scripted(AutoPrune(floor=0.0), [[float(i) for i in range(1, 101)]], n_steps=n_steps)
+    for error in (1.0, 2.0):
+        run.step([[0.1] * 100])
+        run.step([[-0.1] * 100])
+        run.pruner.observe(validation_loss=error)
+    assert run.layer.n_live == left
+
+
 def test_a_loss_that_cannot_be_compared_is_refused() -> None:
     run = Scripted(LPrune(), WEIGHTS)
     with pytest.raises(ValidationError, match=r"observe\.validation_loss: must be > 0"):

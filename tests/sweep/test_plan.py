@@ -94,3 +94,10 @@ def test_a_damaged_plan_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "sweep.json").write_text(content)
     with pytest.raises((ArtifactError, ValidationError)):
         SweepPlan.load(tmp_path / "sweep.json")
+
+
+def test_a_method_whose_density_is_a_result_starts_dense_and_varies_what_it_follows_from() -> None:
+    thresholds = [0.1, 0.2]
+    plan = SweepPlan.make(base=BASE, densities=[1.0], methods=["stds"], vary={"pruning.threshold": thresholds}, seeds=1)
+    found = [plan.config(point).pruning for point in plan.points()]
+    assert [section.build().threshold for section in found if section is not None] == thresholds
