@@ -5,7 +5,7 @@
 
 The training of `methods_on_mnist.py`, natural images only. DEEP R and static random connectivity at 10 and 2 %, and
 dense networks trained for 1, 2, 3 and 6 epochs, so that for each sparse network there is a dense one of about the same
-clean accuracy. Attacked are the pixels of 200 test images: FGSM and PGD (20 steps, 2 starts) through four surrogate
+clean accuracy. Attacked are the pixels of 200 test images: FGSM and PGD (20 steps, 2 starts) through three surrogate
 gradients, and Square, which needs none; a sample counts as robust if nothing gets it misread. The checks against masked
 gradients are part of the result.
 
