@@ -47,16 +47,14 @@ def judge(network: Network | QuantizedNetwork, live: list[Mask]) -> tuple[dict[s
         lowest, highest, n_inputs = _currents(network, live, population.name)
         neuron = population.neuron
         if isinstance(neuron, LI):
-            silent[population.name], firing[population.name] = _silent_readout(population.n)
-            if network.grid is None:
-                silent[population.name] &= n_inputs == 0
-            continue
-        state = neuron.initial_state((population.n,), network.dtype)
-        silent[population.name] = _under_constant(neuron.step, dict(state), neuron.state_names, highest)[0]
-        firing[population.name] = _under_constant(neuron.step, dict(state), neuron.state_names, lowest)[1]
+            never, always = _silent_readout(population.n)
+        else:
+            state, names = neuron.initial_state((population.n,), network.dtype), neuron.state_names
+            never = _under_constant(neuron.step, dict(state), names, highest)[0]
+            always = _under_constant(neuron.step, dict(state), names, lowest)[1]
         if network.grid is None:  # a rounded sum may lie on the other side of the threshold
-            silent[population.name] &= n_inputs == 0
-            firing[population.name] &= n_inputs == 0
+            never, always = never & (n_inputs == 0), always & (n_inputs == 0)
+        silent[population.name], firing[population.name] = never, always
     return silent, firing
 
 
