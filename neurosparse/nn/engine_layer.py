@@ -18,9 +18,9 @@ from neurosparse.kernels.choice import Plan
 from neurosparse.kernels.lanes import Lanes
 from neurosparse.kernels.recurrent import Recurrence, backward_recurrent, forward_recurrent
 from neurosparse.nn import engine_state
+from neurosparse.nn.engine_neuron import Neurons
 from neurosparse.nn.engine_source import Source, gradient_array, numpy_dtype, tensor_of_rows
 from neurosparse.nn.gradient_probe import record_rows
-from neurosparse.nn.surrogates import Surrogate
 
 if TYPE_CHECKING:
     from neurosparse.nn.sparse import SparseLinear
@@ -83,15 +83,17 @@ class Call:
 
     source: Source
     index: Index | None
-    n: int
-    mode: int
-    filtered: bool
-    surrogate: Surrogate
+    neurons: Neurons
     plan: Plan
     want_voltages: bool
     recurrence: Index | None = None
     want_state: bool = False
     words: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, 0), np.uint16))
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return self.neurons.cells.beta.size
 
     @functools.cached_property
     def lanes(self) -> Lanes:
@@ -103,10 +105,11 @@ class FusedLayer(torch.autograd.Function):
     """``(anchor, weights, recurrent, bias, alpha, beta, threshold, call, *start) -> (spikes' anchor, voltages, *end)``.
 
     Weights are (K,) values of `call.index` or a dense (n, n_source); `recurrent` the values of `call.recurrence`.
-    These, bias, alpha and voltages may be None; the cells' parameters are (n,). `start` and `end` are the voltage, the
-    synaptic current and the spikes (n, padded) before the first step and of the last, None where there are none or
-    nobody asks. They are good for nothing but going on with this class: what travels as a voltage's gradient is the
-    gradient of the next step's membrane sum.
+    These, bias and voltages may be None; so may alpha, beta and threshold (n,), which `call.neurons` holds and which
+    are here for their gradients only. `start` and `end` are the voltage, the synaptic current and the spikes
+    (n, padded) before the first step and of the last, None where there are none or nobody asks. They are good for
+    nothing but going on with this class: what travels as a voltage's gradient is the gradient of the next step's
+    membrane sum.
     """
 
     @staticmethod
@@ -117,8 +120,8 @@ class FusedLayer(torch.autograd.Function):
         recurrent: Tensor | None,
         bias: Tensor | None,
         alpha: Tensor | None,
-        beta: Tensor,
-        threshold: Tensor,
+        beta: Tensor | None,
+        threshold: Tensor | None,
         call: Call,
         start_v: Tensor | None,
         start_c: Tensor | None,
@@ -126,10 +129,10 @@ class FusedLayer(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         ctx.set_materialize_grads(False)
         ctx.call = call
-        cells = layers.make_cells(call.mode, _array(alpha), _array(beta), _array(threshold))
+        cells = call.neurons.cells
         keep = layers.Keep(
             post=call.want_voltages or call.want_state,
-            synaptic=call.filtered and (ctx.needs_input_grad[4] or call.want_state),
+            synaptic=cells.filtered and (ctx.needs_input_grad[4] or call.want_state),
         )
         source, lanes = call.source, call.lanes
         start = engine_state.start_of(start_v, start_c)
@@ -145,7 +148,7 @@ class FusedLayer(torch.autograd.Function):
             linear = _linear(call, weights, call.plan.forward_events)
             state = layers.forward(linear, _array(bias), cells, lanes, keep=keep, start=start)
         call.words = state.words
-        ctx.cells, ctx.state = cells, state
+        ctx.state = state
         voltages = None
         if call.want_voltages:
             voltages = tensor_of_rows(state.post if state.post.size else state.v, lanes)
@@ -169,7 +172,7 @@ class FusedLayer(torch.autograd.Function):
         weights, recurrent, _ = ctx.saved_tensors
         carry = None
         if call.want_state or any(ctx.needs_input_grad[8:]):
-            carry = engine_state.carry_of(g_end, (call.n, call.lanes.padded), ctx.cells.beta.dtype)
+            carry = engine_state.carry_of(g_end, (call.n, call.lanes.padded), call.neurons.cells.beta.dtype)
         adjoint, g_recurrent, g_start_spikes = _differentiate(
             ctx, weights, recurrent, g_spikes, g_voltages, g_end[2], carry
         )
@@ -204,7 +207,8 @@ def _differentiate(
     want_input, want_weights, want_recurrent, want_bias, want_alpha, want_beta, want_threshold = ctx.needs_input_grad[
         :7
     ]
-    arguments: Any = (ctx.cells, lanes, call.surrogate.code, call.surrogate.parameter)
+    neurons = call.neurons
+    arguments: Any = (neurons.cells, lanes, neurons.surrogate.code, neurons.surrogate.parameter)
     options: dict[str, Any] = {
         "g_spikes": gradient_array(g_spikes, lanes, call.n),
         "g_voltages": gradient_array(g_voltages, lanes, call.n),
