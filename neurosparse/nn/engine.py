@@ -17,8 +17,9 @@ from neurosparse.kernels.choice import Plan, plan
 from neurosparse.kernels.lanes import count_spikes
 from neurosparse.kernels.topology import csc_from_csr
 from neurosparse.nn import stepwise
+from neurosparse.nn.engine_call import Call, Index
 from neurosparse.nn.engine_costs import costs_for
-from neurosparse.nn.engine_layer import Call, FusedLayer, Index
+from neurosparse.nn.engine_layer import FusedLayer
 from neurosparse.nn.engine_neuron import has_hooks, learnable, neurons_of
 from neurosparse.nn.engine_source import PackedSpikes, Source, float_source, numpy_dtype, packed_source
 from neurosparse.nn.sparse import SparseLinear
@@ -137,7 +138,8 @@ def continue_layer(
         call,
         *(state or (None, None, None)),
     )
-    return PackedSpikes(anchor, call.words, call.lanes), voltages, tuple(end) if call.want_state else ()
+    maker = call if call.recurrence is None else None
+    return PackedSpikes(anchor, call.words, call.lanes, maker), voltages, tuple(end) if call.want_state else ()
 
 
 def _plan(index: Index, source: Source, values_gradient: bool, input_gradient: bool) -> Plan:

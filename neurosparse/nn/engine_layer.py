@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from dataclasses import replace
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -12,93 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from neurosparse.errors import ValidationError
 from neurosparse.kernels import layers, products
-from neurosparse.kernels.choice import Plan
-from neurosparse.kernels.lanes import Lanes
 from neurosparse.kernels.recurrent import Recurrence, backward_recurrent, forward_recurrent
-from neurosparse.nn import engine_state
-from neurosparse.nn.engine_neuron import Neurons
-from neurosparse.nn.engine_source import Source, gradient_array, numpy_dtype, tensor_of_rows
+from neurosparse.nn import engine_owed, engine_state
+from neurosparse.nn.engine_call import Call, Index
+from neurosparse.nn.engine_source import gradient_array, numpy_dtype, tensor_of_rows
 from neurosparse.nn.gradient_probe import record_rows
 
-if TYPE_CHECKING:
-    from neurosparse.nn.sparse import SparseLinear
-
-__all__ = ["Call", "FusedLayer", "Index"]
-
-
-@dataclass(frozen=True)
-class Index:
-    """The sites of a sparse connection at the time of the call: CSR, and CSC if the input's gradient is wanted."""
-
-    indptr: NDArray[np.int32]
-    indices: NDArray[np.int32]
-    n_source: int
-    csc: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]] | None
-    layer: SparseLinear | None = None
-    version: int = 0
-
-    @property
-    def probed(self) -> bool:
-        """Whether a rewirer wants to know the gradient of dormant sites too."""
-        return self.layer is not None and self.layer.gradient_probe is not None
-
-    @classmethod
-    def of(cls, layer: SparseLinear, *, transposed: bool) -> Index:
-        """Return the index of `layer` as it is now."""
-        csc = None
-        if transposed:
-            pointers, rows, slots = (part.numpy() for part in layer.csc())
-            csc = (pointers, rows, slots)
-        version = layer.topology_version
-        return cls(layer.indptr.numpy(), layer.indices.numpy(), layer.in_features, csc, layer, version)
-
-    def check_current(self) -> None:
-        """Raise `ValidationError` if the layer was rewired since: its values now belong to other synapses."""
-        if self.layer is not None and self.layer.topology_version != self.version:
-            raise ValidationError(
-                "SparseLinear: its synapses changed between forward and backward; rewire after loss.backward(), and "
-                "run the forward pass again for another backward"
-            )
-
-    @property
-    def n_target(self) -> int:
-        """Number of target neurons."""
-        return self.indptr.size - 1
-
-    def sites(self) -> Tensor:
-        """Return the keys ``target * n_source + source``, shape (K,)."""
-        rows = np.repeat(np.arange(self.n_target, dtype=np.int64), np.diff(self.indptr))
-        return torch.from_numpy(rows * self.n_source + self.indices)
-
-
-@dataclass
-class Call:
-    """What a call of `FusedLayer` needs besides tensors, and the spikes it leaves.
-
-    `index` is None for a dense weight, whose plan is dense. `recurrence` is the index of the recurrent connection, CSC
-    included. `want_state`: whether the sequence will go on, from the state it ends in.
-    """
-
-    source: Source
-    index: Index | None
-    neurons: Neurons
-    plan: Plan
-    want_voltages: bool
-    recurrence: Index | None = None
-    want_state: bool = False
-    words: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, 0), np.uint16))
-
-    @property
-    def n(self) -> int:
-        """Number of neurons."""
-        return self.neurons.cells.beta.size
-
-    @functools.cached_property
-    def lanes(self) -> Lanes:
-        """Geometry of the layer's own rows."""
-        return Lanes(self.source.n_steps, self.source.lanes.n_samples)
+__all__ = ["FusedLayer"]
 
 
 class FusedLayer(torch.autograd.Function):
@@ -209,6 +129,7 @@ def _differentiate(
     ]
     neurons = call.neurons
     arguments: Any = (neurons.cells, lanes, neurons.surrogate.code, neurons.surrogate.parameter)
+    g_spikes, outgoing = engine_owed.settle(call, g_spikes)
     options: dict[str, Any] = {
         "g_spikes": gradient_array(g_spikes, lanes, call.n),
         "g_voltages": gradient_array(g_voltages, lanes, call.n),
@@ -244,9 +165,11 @@ def _differentiate(
     layout: Literal["tiles", "rows", "sum"] | None = None
     probed = want_weights and call.index is not None and call.index.probed
     if want_input or probed or (want_weights and not fused):
-        layout = "sum" if source.constant else "tiles" if fused else "rows"
+        layout = "sum" if source.constant else "tiles" if fused and not engine_owed.can_owe(call) else "rows"
     linear = _linear(call, weights, call.plan.backward_events) if fused and want_weights else None
-    adjoint = layers.backward(ctx.state, *arguments, **options, linear=linear, want_bias=want_bias, current=layout)
+    adjoint = layers.backward(
+        ctx.state, *arguments, **options, outgoing=outgoing, linear=linear, want_bias=want_bias, current=layout
+    )
     return adjoint, None, None
 
 
@@ -288,6 +211,8 @@ def _weight_gradient(call: Call, current: Any) -> Tensor:
 
 def _input_gradient(call: Call, weights: Tensor, adjoint: layers.Adjoint) -> Tensor:
     source, current = call.source, adjoint.current
+    if engine_owed.can_owe(call):
+        return engine_owed.owe(call, _array(weights), current)
     if not call.plan.dense:
         csc = cast(tuple[NDArray[Any], NDArray[Any], NDArray[Any]], cast(Index, call.index).csc)
         steps = source.wants_steps
