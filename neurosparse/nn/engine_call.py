@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from neurosparse.errors import ValidationError
 from neurosparse.kernels.choice import Plan
@@ -62,11 +60,6 @@ class Index:
     def n_target(self) -> int:
         """Number of target neurons."""
         return self.indptr.size - 1
-
-    def sites(self) -> Tensor:
-        """Return the keys ``target * n_source + source``, shape (K,)."""
-        rows = np.repeat(np.arange(self.n_target, dtype=np.int64), np.diff(self.indptr))
-        return torch.from_numpy(rows * self.n_source + self.indices)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from neurosparse.kernels import layers, products
+from neurosparse.kernels.dense import gathered, scattered
 from neurosparse.kernels.recurrent import Recurrence, backward_recurrent, forward_recurrent
 from neurosparse.nn import engine_owed, engine_state
 from neurosparse.nn.engine_call import Call, Index
@@ -206,7 +207,9 @@ def _weight_gradient(call: Call, current: Any) -> Tensor:
         index = cast(Index, call.index)
         return torch.from_numpy(products.value_gradient(index.indptr, index.indices, source.rows, current))
     dense = torch.mm(torch.from_numpy(current), torch.from_numpy(source.rows).t())
-    return dense if call.index is None else dense.reshape(-1)[call.index.sites()]
+    if call.index is None:
+        return dense
+    return torch.from_numpy(gathered(call.index.indptr, call.index.indices, dense.numpy()))
 
 
 def _input_gradient(call: Call, weights: Tensor, adjoint: layers.Adjoint) -> Tensor:
@@ -228,9 +231,8 @@ def _input_gradient(call: Call, weights: Tensor, adjoint: layers.Adjoint) -> Ten
 def _dense(call: Call, weights: Tensor) -> Tensor:
     if call.index is None:
         return weights.detach()
-    dense = weights.new_zeros(call.index.n_target * call.index.n_source)
-    dense[call.index.sites()] = weights.detach()
-    return dense.view(call.index.n_target, call.index.n_source)
+    index = call.index
+    return torch.from_numpy(scattered(index.indptr, index.indices, _array(weights), index.n_source))
 
 
 def _array(tensor: Tensor | None) -> Any:
