@@ -46,8 +46,8 @@ def _stored(tensor: Tensor) -> int:
 def nothing_larger(n_sites: int) -> Iterator[None]:
     """Fail on a tensor of half as many elements as there are sites, or on numpy arrays of a sixteenth as many bytes.
 
-    The second catches even one bit per site. What a test does in here it must have done once before on something small:
-    tracemalloc counts compilers and imports too.
+    The second catches even one bit per site. What a test does in here it must have done once before: tracemalloc
+    counts compilers and imports too, and kernels are compiled anew for threads where there is enough work to share.
     """
     started = not tracemalloc.is_tracing()
     if started:

@@ -28,6 +28,11 @@ class Encoder(Protocol):
     @property
     def kind(self) -> Literal["graded", "spikes"]: ...
 
+    @property
+    def random(self) -> bool:
+        """Whether `encode` draws, and so needs a generator."""
+        ...
+
     def encode(
         self, images: NDArray[np.uint8], n_steps: int, *, generator: np.random.Generator | None = None
     ) -> NDArray[Any]:
@@ -78,6 +83,7 @@ class ConstantCurrent:
     """
 
     kind: ClassVar[Literal["graded"]] = "graded"
+    random: ClassVar[bool] = False
 
     def encode(
         self, images: NDArray[np.uint8], n_steps: int, *, generator: np.random.Generator | None = None
@@ -107,6 +113,7 @@ class DeterministicRate:
     """
 
     kind: ClassVar[Literal["spikes"]] = "spikes"
+    random: ClassVar[bool] = False
     max_rate: float = 1.0
 
     def __post_init__(self) -> None:
@@ -148,6 +155,7 @@ class PoissonRate:
     """
 
     kind: ClassVar[Literal["spikes"]] = "spikes"
+    random: ClassVar[bool] = True
     max_rate: float = 1.0
 
     def __post_init__(self) -> None:
@@ -190,6 +198,7 @@ class Latency:
     """
 
     kind: ClassVar[Literal["spikes"]] = "spikes"
+    random: ClassVar[bool] = False
     threshold: int = 1
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from neurosparse.errors import ValidationError
 from neurosparse.kernels.jit import jit
 
 INT32_MAX = int(np.iinfo(np.int32).max)
-FLOATS = (np.float32, np.float64)
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 """The types the kernels compute in."""
 
 
@@ -48,10 +48,10 @@ def check_array(
         isinstance(array, np.ndarray)
         and array.dtype in wanted
         and array.flags.c_contiguous
-        and len(array.shape) == len(shape)
-        and (array.flags.writeable or not writable)
+        and array.ndim == len(shape)
+        and (not writable or array.flags.writeable)
     ):
-        for actual, extent in zip(array.shape, shape, strict=True):
+        for actual, extent in zip(array.shape, shape):  # noqa: B905 -- strict would double what this costs
             if extent is not None and extent != actual:
                 break
         else:

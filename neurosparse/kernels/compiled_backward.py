@@ -152,17 +152,22 @@ def _keep_zero(j, gradients):
 
 
 @jit(parallel=True)
-def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, in_steps, g_voltages, surrogate,
-             steepness, cells, shape, state, gradients, n_parts):  # fmt: skip
+def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, in_steps, outgoing, g_voltages,
+             surrogate, steepness, cells, shape, state, gradients, n_parts):  # fmt: skip
     """Fused backward pass; without `gradients.values` the source rows and the index are not looked at.
 
     `g_spikes` and `g_voltages` are flat rows (n * n_lanes,), or of size 0; `g_spikes` may be (time, batch, neuron),
-    flat, if `in_steps`: then it is turned into rows here, 16 neurons at a time.
+    flat, if `in_steps`: then it is turned into rows here, 16 neurons at a time. Or each row is computed here, from
+    `outgoing`: CSR pointers, targets and weights of the synapses that leave the neurons, and flat rows of the gradients
+    at their targets; pointers of size 0 say that there is nothing to compute them from.
     """
     n, padded = state.v.shape[0], shape.padded
     n_lanes = shape.n_steps * padded
     n_groups = (n + LANES - 1) // LANES
     chained = gradients.carry_v.size > 0
+    out_indptr, out_targets, out_weights, out_g = outgoing
+    wired = out_indptr.size > 0
+    has_spike = wired or g_spikes.size > 0
     for part in prange(n_parts):
         capacity = shape.chunk_steps * padded
         out, slope = aligned(capacity + LANES, state.v), aligned(capacity, state.v)
@@ -171,7 +176,7 @@ def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, 
         none[:] = 0
         sums = aligned(2 * padded, state.v)
         rest = np.zeros(padded, state.v.dtype)
-        gathered = aligned(LANES * n_lanes if in_steps else 0, state.v)
+        gathered = aligned(LANES * n_lanes if in_steps else n_lanes if wired else 0, state.v)
         v, post, synaptic = state.v.reshape(-1), state.post.reshape(-1), state.synaptic.reshape(-1)
         carry_v = gradients.carry_v.reshape(-1) if chained else np.empty(padded, state.v.dtype)
         carry_c = gradients.carry_c.reshape(-1) if chained else np.empty(padded, state.v.dtype)
@@ -184,18 +189,24 @@ def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, 
                     )
             for j in range(begin, end):
                 incoming, first = none, 0
-                if in_steps:
+                if wired:
+                    incoming = gathered
+                    simd.accumulate(
+                        gathered, 0, state.v.dtype.type(0), out_weights, out_targets, np.intp(out_indptr[j]),
+                        np.intp(out_indptr[j + 1]), out_g, 0, n_lanes, n_lanes // LANES,
+                    )  # fmt: skip
+                elif in_steps:
                     incoming, first = gathered, (j - begin) * n_lanes
                 elif g_spikes.size:
                     incoming, first = g_spikes, j * n_lanes
-                if _nothing_to_do(j, n_lanes, incoming if g_spikes.size else g_spikes, first, g_voltages, gradients):
+                if _nothing_to_do(j, n_lanes, incoming if has_spike else g_spikes, first, g_voltages, gradients):
                     _keep_zero(j, gradients)
                     continue
                 if not chained:
                     carry_v[:] = 0
                     carry_c[:] = 0
                 _differentiate_neuron(
-                    j, indptr, indices, rows, unit, events, starts, use_events, incoming, first, g_spikes.size > 0,
+                    j, indptr, indices, rows, unit, events, starts, use_events, incoming, first, has_spike,
                     g_voltages, surrogate, steepness, cells, shape, state, v, post, synaptic, out, slope, sums, rest,
                     carry_v, carry_c, j * padded if chained else 0, gradients,
                 )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
-from neurosparse.kernels.checks import FLOATS, check_array
+from neurosparse.kernels.checks import FLOATS, check_array, check_csr, check_indices
 from neurosparse.kernels.compiled import Cells, Shape, State
 from neurosparse.kernels.lanes import Lanes, to_rows
 from neurosparse.kernels.membrane import SUBTRACT_NOW, ZERO_NOW
@@ -18,9 +18,11 @@ __all__ = [
     "Adjoint",
     "Cells",
     "Keep",
+    "Outgoing",
     "Sparse",
     "check_cells",
     "check_current",
+    "check_outgoing",
     "check_state",
     "gradient_rows",
     "make_cells",
@@ -44,6 +46,21 @@ class Sparse:
     values: NDArray
     rows: NDArray
     method: Literal["words", "events"] = "words"
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """Where a layer's spikes go, and the gradients there: theirs is ``W^T g``, made neuron by neuron as it is needed.
+
+    `indptr` (n + 1,) and `targets` (K,) int32 are the synapses leaving each neuron, `weights` (K,) theirs in the same
+    order, and `g` (n_target, n_lanes) the gradients of the currents of the next layer. Worth it where `g` stays in a
+    cache: no array of the layer's own size is then written and read again.
+    """
+
+    indptr: NDArray[np.int32]
+    targets: NDArray[np.int32]
+    weights: NDArray
+    g: NDArray
 
 
 @dataclass(frozen=True)
@@ -146,6 +163,14 @@ def gradient_rows(owner: str, field: str, gradient: NDArray | None, n: int, lane
         return to_rows(gradient)
     check_array(owner, field, gradient, dtype, (n, lanes.n_lanes))
     return gradient
+
+
+def check_outgoing(owner: str, outgoing: Outgoing, n: int, lanes: Lanes, dtype: np.dtype) -> None:
+    """Check the synapses that leave `n` neurons, and the gradients at their targets."""
+    check_csr(f"{owner}.outgoing", outgoing.indptr, outgoing.targets, n_target=n, field="targets")
+    check_array(f"{owner}.outgoing", "weights", outgoing.weights, dtype, outgoing.targets.shape)
+    check_array(f"{owner}.outgoing", "g", outgoing.g, dtype, (None, lanes.n_lanes))
+    check_indices(f"{owner}.outgoing", "targets", outgoing.targets, outgoing.g.shape[0])
 
 
 def check_current(owner: str, current: NDArray, cells: Cells, lanes: Lanes) -> tuple[int, bool]:

@@ -21,9 +21,11 @@ from neurosparse.kernels.layer_parts import (
     Adjoint,
     Cells,
     Keep,
+    Outgoing,
     Sparse,
     check_cells,
     check_current,
+    check_outgoing,
     check_state,
     gradient_rows,
     make_cells,
@@ -33,7 +35,7 @@ from neurosparse.kernels.layer_parts import (
 from neurosparse.kernels.products import check_operands
 from neurosparse.kernels.vectors import LANES
 
-__all__ = ["Adjoint", "Cells", "Keep", "Sparse", "backward", "forward", "forward_neurons", "make_cells"]
+__all__ = ["Adjoint", "Cells", "Keep", "Outgoing", "Sparse", "backward", "forward", "forward_neurons", "make_cells"]
 
 # Voltages above this are written past the caches: with what else streams by in a step, they would not be there when the
 # backward pass reads them (measured: 24 against 8 to 13 GB/s where the caches are full of other things).
@@ -128,6 +130,7 @@ def backward(
     *,
     g_spikes: NDArray | None,
     g_voltages: NDArray | None,
+    outgoing: Outgoing | None = None,
     linear: Sparse | None = None,
     want_bias: bool = False,
     want_alpha: bool = False,
@@ -148,6 +151,8 @@ def backward(
         Code (membrane.py) and parameter of the surrogate derivative.
     g_spikes, g_voltages : (T, B, n) or (n, n_lanes), optional
         Gradients of the loss; rows must be zero in padding lanes.
+    outgoing : Outgoing, optional
+        In place of `g_spikes`: what to compute them from.
     linear : Sparse, optional
         As in the forward pass, for the gradient of its values.
     want_bias, want_alpha, want_beta, want_threshold : bool
@@ -173,6 +178,10 @@ def backward(
         spikes = g_spikes
     else:
         spikes = gradient_rows(owner, "g_spikes", g_spikes, n, lanes, dtype)
+    if outgoing is not None:
+        check_outgoing(owner, outgoing, n, lanes, dtype)
+        if g_spikes is not None:
+            raise ValidationError(f"{owner}: g_spikes and outgoing are both given, would have to be one of them")
     voltages = gradient_rows(owner, "g_voltages", g_voltages, n, lanes, dtype)
     shape = shape_of(lanes)
     if linear is None:
@@ -200,8 +209,8 @@ def backward(
         run(
             compiled_backward.backward, 4 * state.v.size + values.size * lanes.n_words,
             linear.indptr, linear.indices, linear.rows.reshape(-1), unit, events, starts, linear.method == "events",
-            spikes.reshape(-1), in_steps, voltages.reshape(-1), surrogate, dtype.type(steepness), cells, shape, state,
-            gradients, parts(n),
+            spikes.reshape(-1), in_steps, _arrays_of(outgoing, dtype), voltages.reshape(-1), surrogate,
+            dtype.type(steepness), cells, shape, state, gradients, parts(n),
         )  # fmt: skip
     return Adjoint(
         values=values if linear.indptr.size else None,
@@ -217,6 +226,13 @@ _NO_EVENTS = (np.zeros(0, np.uint16), np.zeros(0, np.int64))
 def _no_linear(dtype: np.dtype) -> Sparse:
     index = np.zeros(0, np.int32)
     return Sparse(index, index, np.zeros(0, dtype), np.zeros((0, 0), np.uint16))
+
+
+def _arrays_of(outgoing: Outgoing | None, dtype: np.dtype) -> tuple[NDArray, ...]:
+    if outgoing is None:
+        index, none = np.zeros(0, np.int32), np.zeros(0, dtype)
+        return index, index, none, none
+    return outgoing.indptr, outgoing.targets, outgoing.weights, outgoing.g.reshape(-1)
 
 
 def _room_for_current(current: str | None, n: int, lanes: Lanes, dtype: np.dtype) -> tuple[NDArray, NDArray]:

@@ -7,24 +7,22 @@ layers spikes travel as bits.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import snntorch as snn
 import torch
 from torch import Tensor, nn
 
-from neurosparse.kernels import membrane
 from neurosparse.kernels.choice import Plan, plan
 from neurosparse.kernels.lanes import count_spikes
 from neurosparse.kernels.topology import csc_from_csr
 from neurosparse.nn import stepwise
+from neurosparse.nn.engine_call import Call, Index
 from neurosparse.nn.engine_costs import costs_for
-from neurosparse.nn.engine_layer import Call, FusedLayer, Index
-from neurosparse.nn.engine_source import PackedSpikes, Source, float_source, packed_source
+from neurosparse.nn.engine_layer import FusedLayer
+from neurosparse.nn.engine_neuron import has_hooks, learnable, neurons_of
+from neurosparse.nn.engine_source import PackedSpikes, Source, float_source, numpy_dtype, packed_source
 from neurosparse.nn.sparse import SparseLinear
-from neurosparse.nn.surrogates import identify
 
 if TYPE_CHECKING:
     from neurosparse.nn.network import Connection, Layer
@@ -33,31 +31,14 @@ __all__ = ["State", "continue_layer", "eligible", "run_layer", "spike_rates"]
 
 State = tuple[Tensor | None, ...]
 
-_MODES = {
-    ("_base_int", snn.Leaky, True): membrane.NONE,
-    ("_base_int", snn.Leaky, False): membrane.NONE,
-    ("_base_int", snn.Synaptic, True): membrane.NONE,
-    ("_base_int", snn.Synaptic, False): membrane.NONE,
-    ("_base_sub", snn.Leaky, True): membrane.SUBTRACT,
-    ("_base_sub", snn.Synaptic, True): membrane.SUBTRACT,
-    ("_base_sub", snn.Leaky, False): membrane.SUBTRACT_NOW,
-    ("_base_sub", snn.Synaptic, False): membrane.SUBTRACT_NOW,
-    ("_base_zero", snn.Leaky, True): membrane.ZERO,
-    ("_base_zero", snn.Leaky, False): membrane.ZERO_NOW,
-    ("_base_zero", snn.Synaptic, True): membrane.ZERO_DISCARD,
-    ("_base_zero", snn.Synaptic, False): membrane.ZERO_NOW,
-}
-_RESET_CODES = {"_base_sub": 0, "_base_zero": 1, "_base_int": 2}  # snnTorch's, as in SpikingNeuron.reset_dict
-
 
 def eligible(connection: Connection, neuron: nn.Module, recurrent: Connection | None = None) -> str | None:
     """Return why a layer cannot run fused, or None if it can."""
-    return (
-        _connection_refused(connection)
-        or (_recurrent_refused(connection, recurrent) if recurrent is not None else None)
-        or _neuron_refused(neuron, connection.out_features, stepwise.weights_of(connection).dtype)
-        or None
-    )
+    reason = _connection_refused(connection) or (recurrent is not None and _recurrent_refused(connection, recurrent))
+    if reason:
+        return reason
+    neurons = neurons_of(neuron, connection.out_features, stepwise.weights_of(connection).dtype)
+    return neurons if isinstance(neurons, str) else None
 
 
 def _connection_refused(connection: Connection) -> str | None:
@@ -73,7 +54,7 @@ def _connection_refused(connection: Connection) -> str | None:
         weights.dtype,
     ):
         return "its bias has another type or device than its weights"
-    if _has_hooks(connection):
+    if has_hooks(connection):
         return "the connection has hooks, which a fused layer would not call"
     return None
 
@@ -85,47 +66,6 @@ def _recurrent_refused(connection: Connection, recurrent: Connection) -> str | N
     if stepwise.weights_of(recurrent).dtype != stepwise.weights_of(connection).dtype:
         return "the recurrent connection has another type than the one into the layer"
     return None
-
-
-def _neuron_refused(neuron: Any, n: int, dtype: torch.dtype) -> str | None:
-    kind = type(neuron)
-    if kind not in (snn.Leaky, snn.Synaptic):
-        return f"the neuron is a {kind.__name__}"
-    if _has_hooks(neuron):
-        return "the neuron has hooks, which a fused layer would not call"
-    if neuron.init_hidden or neuron.output or neuron.inhibition or neuron.state_quant:
-        return "the neuron uses init_hidden, output, inhibition or state_quant"
-    factor = neuron.graded_spikes_factor
-    if factor.requires_grad or not _all(factor, np.equal, 1):
-        return "the neuron scales its spikes (graded_spikes_factor)"
-    mode = _mode(neuron)
-    if mode is None or _RESET_CODES[neuron.state_function.__name__] != int(neuron.reset_mechanism_val):
-        return "the neuron's reset was changed after construction"
-    for name in ("beta", "threshold", "alpha"):
-        value = getattr(neuron, name, None)
-        if not isinstance(value, Tensor):
-            continue
-        if value.numel() not in (1, n) or value.dim() > 1:
-            return f"{name} has shape {tuple(value.shape)}, neither one value nor one per neuron"
-        if value.device.type != "cpu":
-            return f"{name} is on {value.device}, the kernels run on the CPU"
-        if value.dim() == 1 and torch.promote_types(value.dtype, dtype) != dtype:
-            return f"{name} is {value.dtype}, which would turn the {dtype} voltages into {value.dtype}"
-    if mode == membrane.ZERO_NOW and not _all(neuron.threshold, np.greater, 0):
-        return "its threshold is not positive, and it resets to zero at once"
-    if mode != membrane.NONE and not _all(neuron.threshold, np.isfinite):
-        return "its threshold is infinite, and it has a reset"
-    if identify(neuron.spike_grad) is None:
-        name = getattr(neuron.spike_grad, "__qualname__", neuron.spike_grad)
-        return f"its surrogate {name!r} is not one the kernels know"
-    return None
-
-
-def _all(values: Tensor, holds: Callable[..., Any], *others: float) -> bool:
-    """Whether ``holds(value, *others)`` for all values; three torch calls would take as long as a small layer."""
-    if values.numel() == 1:
-        return bool(holds(values.item(), *others))
-    return bool(holds(values.detach().cpu().numpy(), *others).all())
 
 
 def run_layer(
@@ -165,23 +105,18 @@ def continue_layer(
         For the next part, which may be differentiated through it; without meaning to anybody else. Empty if not wanted.
     """
     connection = layer.connection
-    neuron: Any = layer.neuron
     weights = stepwise.weights_of(connection)
     dtype = weights.dtype
     source = _source(connection, x, dtype)
-    surrogate = identify(neuron.spike_grad)
-    mode = _mode(neuron)
-    if surrogate is None or mode is None:
-        raise ValueError(eligible(connection, neuron, layer.recurrent))
+    neurons = neurons_of(layer.neuron, layer.n, dtype)
+    if isinstance(neurons, str):
+        raise ValueError(neurons)
     want_input = torch.is_grad_enabled() and source.anchor.requires_grad
     index = Index.of(connection, transposed=want_input) if isinstance(connection, SparseLinear) else None
     call = Call(
         source=source,
         index=index,
-        n=layer.n,
-        mode=mode,
-        filtered=isinstance(neuron, snn.Synaptic),
-        surrogate=surrogate,
+        neurons=neurons,
         plan=_DENSE if index is None else _plan(index, source, weights.requires_grad, want_input),
         want_voltages=want_voltages,
         want_state=want_state,
@@ -194,19 +129,17 @@ def continue_layer(
         bias = _sum(bias, layer.recurrent.bias)
     if call.plan.dense and source.rows.dtype == np.uint16:
         call.source = float_source(x, dtype)
-    alpha = getattr(neuron, "alpha", None)
     anchor, voltages, *end = FusedLayer.apply(
         call.source.anchor,
         weights,
         recurrent,
         bias,
-        None if alpha is None else _per_neuron(alpha.clamp(0, 1), layer.n, dtype),
-        _per_neuron(neuron.beta.clamp(0, 1), layer.n, dtype),
-        _per_neuron(neuron.threshold, layer.n, dtype),
+        *learnable(layer.neuron, layer.n, dtype),
         call,
         *(state or (None, None, None)),
     )
-    return PackedSpikes(anchor, call.words, call.lanes), voltages, tuple(end) if call.want_state else ()
+    maker = call if call.recurrence is None else None
+    return PackedSpikes(anchor, call.words, call.lanes, maker), voltages, tuple(end) if call.want_state else ()
 
 
 def _plan(index: Index, source: Source, values_gradient: bool, input_gradient: bool) -> Plan:
@@ -227,7 +160,7 @@ _DENSE = Plan(True, False, False)
 
 def spike_rates(spikes: PackedSpikes) -> Tensor:
     """Return spikes per step of each neuron, mean over time and batch, shape (n,)."""
-    count = torch.from_numpy(count_spikes(spikes.words)).to(spikes.anchor.dtype)
+    count = torch.from_numpy(count_spikes(spikes.words).astype(numpy_dtype(spikes.anchor.dtype)))
     return count / (spikes.lanes.n_steps * spikes.lanes.n_samples)
 
 
@@ -251,18 +184,3 @@ def _full_index(n: int) -> Index:
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return b if a is None else a if b is None else a + b
-
-
-def _per_neuron(parameter: Tensor, n: int, dtype: torch.dtype) -> Tensor:
-    return parameter.to(dtype).expand(n)
-
-
-def _mode(neuron: Any) -> int | None:
-    # The function chosen at construction is what really resets; the attribute can be changed without effect.
-    return _MODES.get((neuron.state_function.__name__, type(neuron), bool(neuron.reset_delay)))
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    return bool(
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from dataclasses import replace
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -12,101 +11,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from neurosparse.errors import ValidationError
 from neurosparse.kernels import layers, products
-from neurosparse.kernels.choice import Plan
-from neurosparse.kernels.lanes import Lanes
+from neurosparse.kernels.dense import gathered, scattered
 from neurosparse.kernels.recurrent import Recurrence, backward_recurrent, forward_recurrent
-from neurosparse.nn import engine_state
-from neurosparse.nn.engine_source import Source, gradient_array, numpy_dtype, tensor_of_rows
+from neurosparse.nn import engine_owed, engine_state
+from neurosparse.nn.engine_call import Call, Index
+from neurosparse.nn.engine_source import gradient_array, numpy_dtype, tensor_of_rows
 from neurosparse.nn.gradient_probe import record_rows
-from neurosparse.nn.surrogates import Surrogate
 
-if TYPE_CHECKING:
-    from neurosparse.nn.sparse import SparseLinear
-
-__all__ = ["Call", "FusedLayer", "Index"]
-
-
-@dataclass(frozen=True)
-class Index:
-    """The sites of a sparse connection at the time of the call: CSR, and CSC if the input's gradient is wanted."""
-
-    indptr: NDArray[np.int32]
-    indices: NDArray[np.int32]
-    n_source: int
-    csc: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]] | None
-    layer: SparseLinear | None = None
-    version: int = 0
-
-    @property
-    def probed(self) -> bool:
-        """Whether a rewirer wants to know the gradient of dormant sites too."""
-        return self.layer is not None and self.layer.gradient_probe is not None
-
-    @classmethod
-    def of(cls, layer: SparseLinear, *, transposed: bool) -> Index:
-        """Return the index of `layer` as it is now."""
-        csc = None
-        if transposed:
-            pointers, rows, slots = (part.numpy() for part in layer.csc())
-            csc = (pointers, rows, slots)
-        version = layer.topology_version
-        return cls(layer.indptr.numpy(), layer.indices.numpy(), layer.in_features, csc, layer, version)
-
-    def check_current(self) -> None:
-        """Raise `ValidationError` if the layer was rewired since: its values now belong to other synapses."""
-        if self.layer is not None and self.layer.topology_version != self.version:
-            raise ValidationError(
-                "SparseLinear: its synapses changed between forward and backward; rewire after loss.backward(), and "
-                "run the forward pass again for another backward"
-            )
-
-    @property
-    def n_target(self) -> int:
-        """Number of target neurons."""
-        return self.indptr.size - 1
-
-    def sites(self) -> Tensor:
-        """Return the keys ``target * n_source + source``, shape (K,)."""
-        rows = np.repeat(np.arange(self.n_target, dtype=np.int64), np.diff(self.indptr))
-        return torch.from_numpy(rows * self.n_source + self.indices)
-
-
-@dataclass
-class Call:
-    """What a call of `FusedLayer` needs besides tensors, and the spikes it leaves.
-
-    `index` is None for a dense weight, whose plan is dense. `recurrence` is the index of the recurrent connection, CSC
-    included. `want_state`: whether the sequence will go on, from the state it ends in.
-    """
-
-    source: Source
-    index: Index | None
-    n: int
-    mode: int
-    filtered: bool
-    surrogate: Surrogate
-    plan: Plan
-    want_voltages: bool
-    recurrence: Index | None = None
-    want_state: bool = False
-    words: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, 0), np.uint16))
-
-    @functools.cached_property
-    def lanes(self) -> Lanes:
-        """Geometry of the layer's own rows."""
-        return Lanes(self.source.n_steps, self.source.lanes.n_samples)
+__all__ = ["FusedLayer"]
 
 
 class FusedLayer(torch.autograd.Function):
     """``(anchor, weights, recurrent, bias, alpha, beta, threshold, call, *start) -> (spikes' anchor, voltages, *end)``.
 
     Weights are (K,) values of `call.index` or a dense (n, n_source); `recurrent` the values of `call.recurrence`.
-    These, bias, alpha and voltages may be None; the cells' parameters are (n,). `start` and `end` are the voltage, the
-    synaptic current and the spikes (n, padded) before the first step and of the last, None where there are none or
-    nobody asks. They are good for nothing but going on with this class: what travels as a voltage's gradient is the
-    gradient of the next step's membrane sum.
+    These, bias and voltages may be None; so may alpha, beta and threshold (n,), which `call.neurons` holds and which
+    are here for their gradients only. `start` and `end` are the voltage, the synaptic current and the spikes
+    (n, padded) before the first step and of the last, None where there are none or nobody asks. They are good for
+    nothing but going on with this class: what travels as a voltage's gradient is the gradient of the next step's
+    membrane sum.
     """
 
     @staticmethod
@@ -117,8 +41,8 @@ class FusedLayer(torch.autograd.Function):
         recurrent: Tensor | None,
         bias: Tensor | None,
         alpha: Tensor | None,
-        beta: Tensor,
-        threshold: Tensor,
+        beta: Tensor | None,
+        threshold: Tensor | None,
         call: Call,
         start_v: Tensor | None,
         start_c: Tensor | None,
@@ -126,10 +50,10 @@ class FusedLayer(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         ctx.set_materialize_grads(False)
         ctx.call = call
-        cells = layers.make_cells(call.mode, _array(alpha), _array(beta), _array(threshold))
+        cells = call.neurons.cells
         keep = layers.Keep(
             post=call.want_voltages or call.want_state,
-            synaptic=call.filtered and (ctx.needs_input_grad[4] or call.want_state),
+            synaptic=cells.filtered and (ctx.needs_input_grad[4] or call.want_state),
         )
         source, lanes = call.source, call.lanes
         start = engine_state.start_of(start_v, start_c)
@@ -145,7 +69,7 @@ class FusedLayer(torch.autograd.Function):
             linear = _linear(call, weights, call.plan.forward_events)
             state = layers.forward(linear, _array(bias), cells, lanes, keep=keep, start=start)
         call.words = state.words
-        ctx.cells, ctx.state = cells, state
+        ctx.state = state
         voltages = None
         if call.want_voltages:
             voltages = tensor_of_rows(state.post if state.post.size else state.v, lanes)
@@ -169,7 +93,7 @@ class FusedLayer(torch.autograd.Function):
         weights, recurrent, _ = ctx.saved_tensors
         carry = None
         if call.want_state or any(ctx.needs_input_grad[8:]):
-            carry = engine_state.carry_of(g_end, (call.n, call.lanes.padded), ctx.cells.beta.dtype)
+            carry = engine_state.carry_of(g_end, (call.n, call.lanes.padded), call.neurons.cells.beta.dtype)
         adjoint, g_recurrent, g_start_spikes = _differentiate(
             ctx, weights, recurrent, g_spikes, g_voltages, g_end[2], carry
         )
@@ -204,7 +128,9 @@ def _differentiate(
     want_input, want_weights, want_recurrent, want_bias, want_alpha, want_beta, want_threshold = ctx.needs_input_grad[
         :7
     ]
-    arguments: Any = (ctx.cells, lanes, call.surrogate.code, call.surrogate.parameter)
+    neurons = call.neurons
+    arguments: Any = (neurons.cells, lanes, neurons.surrogate.code, neurons.surrogate.parameter)
+    g_spikes, outgoing = engine_owed.settle(call, g_spikes)
     options: dict[str, Any] = {
         "g_spikes": gradient_array(g_spikes, lanes, call.n),
         "g_voltages": gradient_array(g_voltages, lanes, call.n),
@@ -240,9 +166,11 @@ def _differentiate(
     layout: Literal["tiles", "rows", "sum"] | None = None
     probed = want_weights and call.index is not None and call.index.probed
     if want_input or probed or (want_weights and not fused):
-        layout = "sum" if source.constant else "tiles" if fused else "rows"
+        layout = "sum" if source.constant else "tiles" if fused and not engine_owed.can_owe(call) else "rows"
     linear = _linear(call, weights, call.plan.backward_events) if fused and want_weights else None
-    adjoint = layers.backward(ctx.state, *arguments, **options, linear=linear, want_bias=want_bias, current=layout)
+    adjoint = layers.backward(
+        ctx.state, *arguments, **options, outgoing=outgoing, linear=linear, want_bias=want_bias, current=layout
+    )
     return adjoint, None, None
 
 
@@ -279,11 +207,15 @@ def _weight_gradient(call: Call, current: Any) -> Tensor:
         index = cast(Index, call.index)
         return torch.from_numpy(products.value_gradient(index.indptr, index.indices, source.rows, current))
     dense = torch.mm(torch.from_numpy(current), torch.from_numpy(source.rows).t())
-    return dense if call.index is None else dense.reshape(-1)[call.index.sites()]
+    if call.index is None:
+        return dense
+    return torch.from_numpy(gathered(call.index.indptr, call.index.indices, dense.numpy()))
 
 
 def _input_gradient(call: Call, weights: Tensor, adjoint: layers.Adjoint) -> Tensor:
     source, current = call.source, adjoint.current
+    if engine_owed.can_owe(call):
+        return engine_owed.owe(call, _array(weights), current)
     if not call.plan.dense:
         csc = cast(tuple[NDArray[Any], NDArray[Any], NDArray[Any]], cast(Index, call.index).csc)
         steps = source.wants_steps
@@ -299,9 +231,8 @@ def _input_gradient(call: Call, weights: Tensor, adjoint: layers.Adjoint) -> Ten
 def _dense(call: Call, weights: Tensor) -> Tensor:
     if call.index is None:
         return weights.detach()
-    dense = weights.new_zeros(call.index.n_target * call.index.n_source)
-    dense[call.index.sites()] = weights.detach()
-    return dense.view(call.index.n_target, call.index.n_source)
+    index = call.index
+    return torch.from_numpy(scattered(index.indptr, index.indices, _array(weights), index.n_source))
 
 
 def _array(tensor: Tensor | None) -> Any:

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from neurosparse.kernels import products
 from neurosparse.kernels.lanes import Lanes
 from neurosparse.kernels.layer_parts import gradient_rows
-from neurosparse.nn.engine_layer import Index
+from neurosparse.nn.engine_call import Index
 from neurosparse.nn.engine_source import gradient_array, numpy_dtype, packed_source, tensor_of_rows
 from neurosparse.nn.gradient_probe import record_rows
 

@@ -24,11 +24,14 @@ class PackedSpikes:
         Stands for the spikes in autograd's graph; one zero, expanded. Its gradient is that of the spikes.
     words : (n, n_words) uint16
     lanes : Lanes
+    maker : Call, optional
+        Of the layer that made them, if it can compute their gradient itself (`neurosparse.nn.engine_owed`).
     """
 
     anchor: Tensor
     words: NDArray[Any]
     lanes: Lanes
+    maker: Any = None
 
     def tensor(self) -> Tensor:
         """Return the spikes as floats (time, batch, n), differentiable; strided: ``contiguous()`` before ``view``."""
@@ -61,6 +64,8 @@ class Source:
         Length of the sequence.
     wants_steps : bool
         Whether the gradient should have the user's layout (time, batch, n) and not the kernels' rows.
+    maker : Call, optional
+        See `PackedSpikes`.
     """
 
     anchor: Tensor
@@ -68,6 +73,7 @@ class Source:
     lanes: Lanes
     n_steps: int
     wants_steps: bool
+    maker: Any = None
 
     @property
     def constant(self) -> bool:
@@ -78,7 +84,7 @@ class Source:
 def packed_source(x: Tensor | PackedSpikes, dtype: torch.dtype) -> Source:
     """Return `x` with spikes as bits where it is spikes, and as rows of `dtype` where it is not."""
     if isinstance(x, PackedSpikes):
-        return Source(x.anchor, x.words, x.lanes, x.lanes.n_steps, False)
+        return Source(x.anchor, x.words, x.lanes, x.lanes.n_steps, False, x.maker)
     x, lanes, n_steps = _sequence(x)
     if x.dtype not in (torch.uint8, torch.bool):
         x = x.to(dtype)

@@ -241,11 +241,11 @@ class Trainer:
         return total / len(labels)
 
     def _validation_inputs(self) -> NDArray[Any]:
-        generator = stream(self.config.seed, "encoding", "validation")
+        generator = stream(self.config.seed, "encoding", "validation") if self.encoder.random else None
         return self.encoder.encode(self.validation.flat, self.config.data.n_steps, generator=generator)
 
     def _encode(self, images: NDArray[np.uint8], *names: str | int) -> Tensor:
-        generator = stream(self.config.seed, "encoding", *names)
+        generator = stream(self.config.seed, "encoding", *names) if self.encoder.random else None
         return to_tensor(self.encoder.encode(images, self.config.data.n_steps, generator=generator))
 
 
@@ -265,10 +265,9 @@ def to_tensor(inputs: NDArray[Any]) -> Tensor:
     A constant input (stride 0 over time) stays one: its first product is then computed once.
     """
     constant = inputs.shape[0] > 1 and inputs.strides[0] == 0
-    array = np.array(inputs[:1] if constant else inputs)
-    tensor = torch.from_numpy(array).to(torch.get_default_dtype())
-    if array.dtype == np.uint8:
-        tensor = tensor / 256
+    tensor = torch.tensor(inputs[:1] if constant else inputs, dtype=torch.get_default_dtype())
+    if inputs.dtype == np.uint8:
+        tensor /= 256
     return tensor.expand(inputs.shape[0], -1, -1) if constant else tensor
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from neurosparse.errors import UnsupportedError, ValidationError
 from neurosparse.kernels.choice import Plan
-from neurosparse.nn import engine, sequence, stepwise
+from neurosparse.nn import engine, engine_owed, sequence, stepwise
 from neurosparse.nn.engine_matmul import kernel_matmul, takes
 from neurosparse.nn.engine_source import PackedSpikes, tensor_of_rows
 from neurosparse.nn.matmul import torch_matmul
@@ -202,7 +202,8 @@ def test_a_network_trains_the_same_with_bits_between_its_layers(batch: int, reco
         assert torch.allclose(fused, steps, rtol=1e-10, atol=1e-12)
 
 
-def test_gradients_travel_between_layers_in_rows_without_a_copy() -> None:
+def test_gradients_travel_between_large_layers_in_rows_without_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_owed, "_NEAR_BYTES", 0)
     layer = Layer(SparseLinear(20, 20, 0.5), snn.Leaky(beta=0.9))
     x = (torch.rand(6, 21, 20) < 0.3).float()
     first, _ = engine.run_layer(layer, x, want_voltages=False)

@@ -6,11 +6,13 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from neurosparse.errors import ArtifactError
 from neurosparse.kernels.choice import Costs
+from neurosparse.kernels.layers import Adjoint, backward
 from neurosparse.nn import engine_costs
 
 LARGE = 1e12
@@ -30,6 +32,34 @@ def test_calibration_measures_every_cost() -> None:
     assert all(getattr(costs, item.name) > 0 for item in dataclasses.fields(Costs))
 
 
+def test_the_gradients_it_times_are_really_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+
+    def seen(*arguments: Any, **options: Any) -> Adjoint:
+        found.append(backward(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(engine_costs, "backward", seen)
+    engine_costs.calibrate(n=64, fan_in=8, n_steps=4, batch=32, rounds=1)
+    assert all(adjoint.active is not None and adjoint.active.all() for adjoint in found), (
+        "a neuron without a gradient is left out"
+    )
+    assert sum(adjoint.values is not None and bool(adjoint.values.any()) for adjoint in found) == 2 * 3
+
+
+def test_a_spoilt_measurement_is_neither_used_nor_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_costs, "calibrate", lambda: Costs(word_dot=1e-3))
+    assert engine_costs.costs_for(LARGE) == Costs()
+    assert not list((tmp_path / "cache").rglob("costs-*.json"))
+
+
+def test_a_machine_may_be_slower_as_a_whole_and_somewhat_different() -> None:
+    slower = Costs(**{name: 30 * cost for name, cost in dataclasses.asdict(Costs()).items()})
+    assert engine_costs.believable(slower)
+    assert engine_costs.believable(dataclasses.replace(slower, dense=5 * slower.dense))
+    assert not engine_costs.believable(dataclasses.replace(slower, dense=Costs().dense))
+
+
 def test_small_layers_use_the_built_in_costs_and_measure_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_costs, "calibrate", lambda: pytest.fail("measured"))
     assert engine_costs.costs_for(1000.0) == Costs()
@@ -46,10 +76,11 @@ def test_a_large_layer_measures_once_and_keeps_the_result(tmp_path: Path, monkey
     assert engine_costs.costs_for(1.0) == measured, "a small layer of the next process reads what is kept"
 
 
-def test_a_damaged_cache_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("content", ['{"dense": -3}', '{"dense": 90}', "[]"])
+def test_a_damaged_cache_is_measured_again(content: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = engine_costs._cache_file()
     path.parent.mkdir(parents=True)
-    path.write_text('{"dense": -3}')
+    path.write_text(content)
     monkeypatch.setattr(engine_costs, "calibrate", Costs)
     assert engine_costs.costs_for(LARGE) == Costs()
 

@@ -206,6 +206,6 @@ def test_the_dense_gradient_is_never_there_as_a_whole() -> None:
         net((torch.rand(5, 2, n_in) < 0.3).float()).voltages.sum().backward()
         return sum(float(np.abs(block).sum()) for _, _, block in hidden.gradient_probe.blocks(hidden))
 
-    differentiate(10, 10, 20)
+    differentiate(6000, 4000, 5000)
     with nothing_larger(6000 * 4000):
         assert differentiate(6000, 4000, 5000) > 0

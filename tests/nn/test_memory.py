@@ -70,7 +70,7 @@ def live(n_in: int, n_out: int, n_synapses: int, engine: str, method: object, fo
 @pytest.mark.parametrize("method", [ns.DeepR(temperature=1e-9, signs="dale"), ns.GlobalDeepR(signs="redrawn")])
 @pytest.mark.parametrize("engine", ["snntorch", "auto"])
 def test_no_tensor_and_no_array_has_the_size_of_the_dense_matrix(tmp_path: Path, method: object, engine: str) -> None:
-    live(20, 10, 30, engine, method, tmp_path)
+    live(N_IN, N_OUT, N_SYNAPSES, engine, method, tmp_path)
     with nothing_larger(N_SITES):
         births = live(N_IN, N_OUT, N_SYNAPSES, engine, method, tmp_path)
     assert births > 100, "rewiring has been tried too"
