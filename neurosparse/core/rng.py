@@ -104,17 +104,30 @@ def sample_distinct(generator: np.random.Generator, population: int, n: int) -> 
         mask = np.ones(population, dtype=bool)
         mask[sample_distinct(generator, population, population - n)] = False
         return np.flatnonzero(mask).astype(np.int64)
-    drawn = np.empty(0, dtype=np.int64)
-    while drawn.size < n:
-        # the first occurrences in order of drawing are sequential rejection sampling: all subsets are equally likely
-        missing = n - drawn.size
-        drawn = np.concatenate([drawn, generator.integers(population, size=missing + missing // 4 + 4, dtype=np.int64)])
+    if n == 0:
+        return np.empty(0, dtype=np.int64)
+    drawn = _some(generator, population, n)
+    while True:
         ordered = np.sort(drawn[:n])
-        if drawn.size >= n and not (ordered[1:] == ordered[:-1]).any():
-            return ordered  # as below, and by far the most frequent case of few from many
+        if not np.count_nonzero(ordered[1:] == ordered[:-1]):  # by far the most frequent case of few from many
+            return ordered
+        # the first occurrences in order of drawing are sequential rejection sampling: all subsets are equally likely
         _, first = np.unique(drawn, return_index=True)
         drawn = drawn[np.sort(first)][:n]
-    return np.sort(drawn)
+        if drawn.size < n:
+            drawn = np.concatenate([drawn, _some(generator, population, n - drawn.size)])
+
+
+def _some(generator: np.random.Generator, population: int, n: int) -> NDArray[np.int64]:
+    """Draw `n` integers from ``range(population)`` and, because some will be drawn twice, a few more."""
+    return generator.integers(population, size=n + n // 4 + 4, dtype=np.int64)
+
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_MIXING = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+)
 
 
 def hash_sites(sites: NDArray[np.int64], seed: int, *names: str | int) -> NDArray[np.uint64]:
@@ -122,13 +135,20 @@ def hash_sites(sites: NDArray[np.int64], seed: int, *names: str | int) -> NDArra
 
     The splitmix64 finaliser (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014).
     """
-    key = np.uint64(_entropy(seed, *names) & (2**64 - 1))
-    with np.errstate(over="ignore"):
-        z = sites.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + key
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        hashed: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
-    return hashed
+    z = _mixed(sites, seed, *names)
+    z ^= z >> np.uint64(31)
+    return z
+
+
+def _mixed(sites: NDArray[np.int64], seed: int, *names: str | int) -> NDArray[np.uint64]:
+    """Return `hash_sites` before its last step, which leaves the upper half as it is."""
+    z = sites.astype(np.uint64)  # arithmetic of arrays wraps around in silence; in place, for it is done at every birth
+    z *= _STEP
+    z += np.uint64(_entropy(seed, *names) & (2**64 - 1))
+    for shift, factor in _MIXING:
+        z ^= z >> shift
+        z *= factor
+    return z
 
 
 def signs_from_hash(sites: NDArray[np.int64], seed: int, *names: str | int) -> NDArray[np.float32]:
@@ -137,4 +157,5 @@ def signs_from_hash(sites: NDArray[np.int64], seed: int, *names: str | int) -> N
     A pure function of seed, names and site (`hash_sites`), so that the sign matrix of Bellec et al. 2018 needs no
     memory.
     """
-    return np.where(hash_sites(sites, seed, "signs", *names) >> np.uint64(63), np.float32(-1), np.float32(1))
+    below = _mixed(sites, seed, "signs", *names).view(np.int64) < 0  # the uppermost bit of the hash
+    return np.where(below, np.float32(-1), np.float32(1))

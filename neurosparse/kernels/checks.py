@@ -44,18 +44,20 @@ def check_array(
     """
     wanted = dtype if isinstance(dtype, tuple) else (dtype,)
     # A layer step makes some fifty of these checks: what passes is recognised before anything is put into words.
-    if (
-        isinstance(array, np.ndarray)
-        and array.dtype in wanted
-        and array.flags.c_contiguous
-        and len(array.shape) == len(shape)
-        and (array.flags.writeable or not writable)
-    ):
-        for actual, extent in zip(array.shape, shape, strict=True):
-            if extent is not None and extent != actual:
-                break
-        else:
-            return
+    if isinstance(array, np.ndarray):
+        kind, flags = array.dtype, array.flags
+        if (
+            (kind.type in wanted or kind in wanted)
+            and kind.isnative
+            and flags.c_contiguous
+            and (flags.writeable or not writable)
+            and len(array.shape) == len(shape)
+        ):
+            for actual, extent in zip(array.shape, shape, strict=True):
+                if extent is not None and extent != actual:
+                    break
+            else:
+                return
     if not isinstance(array, np.ndarray) or not any(array.dtype == d for d in wanted):
         names = " or ".join(np.dtype(d).name for d in wanted)
         if not isinstance(array, np.ndarray):
