@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.core.rng import sample_distinct, signs_from_hash, stream
+from neurosparse.core.rng import sample_distinct, stream
 from neurosparse.errors import ValidationError
+from neurosparse.kernels.hashing import signs_from_hash
 from neurosparse.kernels.topology import dormant_sites
 from neurosparse.rewiring.layer import SparseLayer
 
@@ -129,7 +130,7 @@ class FixedSigns:
 
     def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> SignArray | None:
         """See `Signs`."""
-        return signs_from_hash(sites, seed, layer.index).astype(np.int8)
+        return signs_from_hash(sites, seed, layer.index)
 
 
 @dataclass(frozen=True)
