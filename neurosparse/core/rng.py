@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
 
-__all__ = ["generator_state", "hash_sites", "restore_generator", "sample_distinct", "signs_from_hash", "stream"]
+__all__ = ["entropy", "generator_state", "restore_generator", "sample_distinct", "stream"]
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
@@ -33,11 +33,12 @@ def stream(seed: int, *names: str | int) -> np.random.Generator:
     >>> bool(stream(0, "weights").integers(2**62) == stream(0, "shuffle").integers(2**62))
     False
     """
-    return np.random.Generator(np.random.PCG64(_entropy(seed, *names)))
+    return np.random.Generator(np.random.PCG64(entropy(seed, *names)))
 
 
 @functools.lru_cache(maxsize=1024, typed=True)  # a rewirer asks for the same few at every step
-def _entropy(seed: int, *names: str | int) -> int:
+def entropy(seed: int, *names: str | int) -> int:
+    """Return the 128 bits that the stream called `names` under `seed` starts from."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValidationError(f"seed: must be an integer >= 0, got {seed!r}")
     for name in names:
@@ -104,37 +105,22 @@ def sample_distinct(generator: np.random.Generator, population: int, n: int) -> 
         mask = np.ones(population, dtype=bool)
         mask[sample_distinct(generator, population, population - n)] = False
         return np.flatnonzero(mask).astype(np.int64)
-    drawn = np.empty(0, dtype=np.int64)
-    while drawn.size < n:
-        # the first occurrences in order of drawing are sequential rejection sampling: all subsets are equally likely
-        missing = n - drawn.size
-        drawn = np.concatenate([drawn, generator.integers(population, size=missing + missing // 4 + 4, dtype=np.int64)])
+    if n == 0:
+        return np.empty(0, dtype=np.int64)
+    drawn = _some(generator, population, n)
+    while True:
         ordered = np.sort(drawn[:n])
-        if drawn.size >= n and not (ordered[1:] == ordered[:-1]).any():
-            return ordered  # as below, and by far the most frequent case of few from many
-        _, first = np.unique(drawn, return_index=True)
-        drawn = drawn[np.sort(first)][:n]
-    return np.sort(drawn)
+        if not np.count_nonzero(ordered[1:] == ordered[:-1]):  # by far the most frequent case of few from many
+            return ordered
+        # the first occurrences in order of drawing are sequential rejection sampling: all subsets are equally likely
+        order = np.argsort(drawn, kind="stable")
+        new = np.ones(drawn.size, dtype=bool)
+        new[order[1:]] = drawn[order[1:]] != drawn[order[:-1]]
+        drawn = drawn[new][:n]
+        if drawn.size < n:
+            drawn = np.concatenate([drawn, _some(generator, population, n - drawn.size)])
 
 
-def hash_sites(sites: NDArray[np.int64], seed: int, *names: str | int) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of each of `sites`: a pure function of seed, names and site.
-
-    The splitmix64 finaliser (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014).
-    """
-    key = np.uint64(_entropy(seed, *names) & (2**64 - 1))
-    with np.errstate(over="ignore"):
-        z = sites.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + key
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        hashed: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
-    return hashed
-
-
-def signs_from_hash(sites: NDArray[np.int64], seed: int, *names: str | int) -> NDArray[np.float32]:
-    """Return the fixed sign, +1 or -1, of each potential synapse `sites` = i * n_source + j.
-
-    A pure function of seed, names and site (`hash_sites`), so that the sign matrix of Bellec et al. 2018 needs no
-    memory.
-    """
-    return np.where(hash_sites(sites, seed, "signs", *names) >> np.uint64(63), np.float32(-1), np.float32(1))
+def _some(generator: np.random.Generator, population: int, n: int) -> NDArray[np.int64]:
+    """Draw `n` integers from ``range(population)`` and, because some will be drawn twice, a few more."""
+    return generator.integers(population, size=n + n // 4 + 4, dtype=np.int64)

@@ -9,7 +9,7 @@ from neurosparse.errors import ValidationError
 from neurosparse.kernels.jit import jit
 
 INT32_MAX = int(np.iinfo(np.int32).max)
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+FLOATS = (np.float32, np.float64)
 """The types the kernels compute in."""
 
 
@@ -44,18 +44,20 @@ def check_array(
     """
     wanted = dtype if isinstance(dtype, tuple) else (dtype,)
     # A layer step makes some fifty of these checks: what passes is recognised before anything is put into words.
-    if (
-        isinstance(array, np.ndarray)
-        and array.dtype in wanted
-        and array.flags.c_contiguous
-        and array.ndim == len(shape)
-        and (not writable or array.flags.writeable)
-    ):
-        for actual, extent in zip(array.shape, shape):  # noqa: B905 -- strict would double what this costs
-            if extent is not None and extent != actual:
-                break
-        else:
-            return
+    if isinstance(array, np.ndarray):
+        kind, flags = array.dtype, array.flags
+        if (
+            (kind.type in wanted or kind in wanted)
+            and kind.isnative
+            and flags.c_contiguous
+            and (flags.writeable or not writable)
+            and array.ndim == len(shape)
+        ):
+            for actual, extent in zip(array.shape, shape):  # noqa: B905 -- strict would double what this costs
+                if extent is not None and extent != actual:
+                    break
+            else:
+                return
     if not isinstance(array, np.ndarray) or not any(array.dtype == d for d in wanted):
         names = " or ".join(np.dtype(d).name for d in wanted)
         if not isinstance(array, np.ndarray):

@@ -1,73 +1,26 @@
-"""What rewiring does to arrays with one entry per synapse: move them with their synapses, correct Adam for their age.
+"""What rewiring asks of every synapse at every training step: is its sign still its own, did Adam know its age?
 
-One compiled pass each, because rewiring happens at every training step and its arrays are small: a few thousand
-entries, for which ten calls into an array library cost more than the work.
+One compiled pass each, because the arrays are small: a few thousand entries, for which ten calls into an array library
+cost more than the work.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.errors import ValidationError
-from neurosparse.kernels.checks import check_array
+from neurosparse.kernels.checks import FLOATS, check_array
 from neurosparse.kernels.jit import jit
 
-__all__ = ["correct_adam", "moved"]
-
-Number = TypeVar("Number", bound=np.generic)
+__all__ = ["correct_adam", "crossed", "tally"]
 
 # Beyond this age of a synapse both bias corrections of Adam are 1 to within 1e-4 and there is nothing to mend.
 _SETTLED = 1e-4
-
-
-def moved(array: NDArray[Number], source: NDArray[np.int64], newborn: float = 0) -> NDArray[Number]:
-    """Return the per-synapse `array` in a new order.
-
-    Parameters
-    ----------
-    array : (K,)
-    source : (K',) int64
-        For each new slot its old slot, or -1 for a newborn (`neurosparse.kernels.topology.merge_sites`).
-    newborn : number
-        Entry of the newborns.
-
-    Returns
-    -------
-    (K',) of `array`'s type
-
-    Raises
-    ------
-    ValidationError
-        For an old slot outside `array`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> moved(np.array([10.0, 20.0]), np.array([1, -1, 0]), newborn=5).tolist()
-    [20.0, 5.0, 10.0]
-    """
-    owner = "moved"
-    check_array(owner, "array", array, (np.float32, np.float64, np.int64, np.int8), (None,))
-    check_array(owner, "source", source, np.int64, (None,))
-    result = np.empty(source.size, array.dtype)
-    bad = _moved(array, source, array.dtype.type(newborn), result)
-    if bad >= 0:
-        raise ValidationError(f"{owner}.source: position {bad} is {source[bad]}, the array has {array.size} entries")
-    return result
-
-
-@jit
-def _moved(array, source, newborn, result):
-    for k in range(source.size):
-        s = source[k]
-        if s >= array.size:
-            return k
-        result[k] = array[s] if s >= 0 else newborn
-    return -1
+_BLOCK = 64  # synapses among which the young are looked for together
 
 
 def correct_adam(
@@ -98,35 +51,124 @@ def correct_adam(
         Adam's.
     """
     owner = "correct_adam"
-    check_array(owner, "values", values, (np.float32, np.float64), (None,), writable=True)
+    check_array(owner, "values", values, FLOATS, (None,), writable=True)
     check_array(owner, "first", first, values.dtype, (values.size,))
     check_array(owner, "second", second, values.dtype, (values.size,))
     check_array(owner, "born_at", born_at, np.int64, (values.size,))
-    slowest = max(betas)
+    m_scale, v_scale = _corrections(*betas, clock.bit_length())
+    _correct_adam(values, first, second, born_at, clock, m_scale, v_scale, learning_rate, *betas, epsilon)
+
+
+@functools.lru_cache(maxsize=8)
+def _corrections(beta1: float, beta2: float, n_bits: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what Adam multiplies m and sqrt(v) with at every age that needs it; no age exceeds a clock of `n_bits`."""
+    slowest = max(beta1, beta2)
     horizon = math.ceil(math.log(_SETTLED) / math.log(slowest)) if slowest > 0 else 1
-    _correct_adam(values, first, second, born_at, clock, horizon, learning_rate, *betas, epsilon)
+    n_ages = max(1, min(horizon, 1 << n_bits))
+    return _tabulated(beta1, n_ages, False), _tabulated(beta2, n_ages, True)
+
+
+@functools.lru_cache(maxsize=8)  # of its own, for schedules that change beta1 at every step
+def _tabulated(beta: float, n_ages: int, root: bool) -> NDArray[np.float64]:
+    scale = np.ones(n_ages)
+    _tabulate(beta, root, scale)
+    return scale
 
 
 @jit
-def _correct_adam(values, first, second, born_at, clock, horizon, learning_rate, beta1, beta2, epsilon):
-    oldest = 0
-    for k in range(values.size):
-        age = clock - born_at[k]
-        if born_at[k] > 0 and oldest < age < horizon:
-            oldest = age
-    if oldest == 0:
-        return
-    # both corrections for every age at once: a power for each synapse would cost more than all the rest
-    m_scale, v_scale = np.empty(oldest + 1), np.empty(oldest + 1)
-    for age in range(1, oldest + 1):
-        m_scale[age] = 1.0 / (1.0 - beta1**age)
-        v_scale[age] = 1.0 / math.sqrt(1.0 - beta2**age)
+def _tabulate(beta, root, scale):
+    for age in range(1, scale.size):
+        left = 1.0 - beta**age
+        scale[age] = 1.0 / (math.sqrt(left) if root else left)
+
+
+@jit(error_model="numpy")  # as in torch, a step of 0 / 0 is NaN
+def _correct_adam(values, first, second, born_at, clock, m_scale, v_scale, learning_rate, beta1, beta2, epsilon):
     m_now = 1.0 / (1.0 - beta1**clock)
     v_now = 1.0 / math.sqrt(1.0 - beta2**clock)
-    for k in range(values.size):
-        age = clock - born_at[k]
-        if born_at[k] > 0 and 0 < age < horizon:
+    earliest = max(1, clock - m_scale.size + 1)
+    young = np.empty(_BLOCK, np.int64)
+    change = np.empty(_BLOCK)
+    for start in range(0, values.size, _BLOCK):
+        # The young first, without a branch: where they lie is unpredictable, and the rest is a loop for vectors.
+        n = 0
+        for k in range(start, min(start + _BLOCK, values.size)):
+            young[np.uint64(n)] = k
+            n += earliest <= born_at[k] < clock
+        for i in range(n):
+            k = young[i]
+            age = np.uint64(clock - born_at[k])
             root = math.sqrt(second[k])
             made = m_now / (root * v_now + epsilon)
             due = m_scale[age] / (root * v_scale[age] + epsilon)
-            values[k] += learning_rate * first[k] * (made - due)
+            change[i] = learning_rate * first[k] * (made - due)
+        for i in range(n):
+            values[young[i]] += change[i]
+
+
+def crossed(values: NDArray[Any], signs: NDArray[np.int8]) -> tuple[NDArray[np.bool_], bool]:
+    """Tell which synapses are not on the side of 0 that their sign gives them: ``sign * w <= 0``.
+
+    Parameters
+    ----------
+    values : (K,) float32 or float64
+    signs : (K,) int8, +1 or -1
+
+    Returns
+    -------
+    mask : (K,) bool
+        False where the value is NaN.
+    nan : bool
+        Whether any value is NaN.
+
+    >>> crossed(np.array([0.5, 0.5, 0.0]), np.array([1, -1, 1], np.int8))[0].tolist()
+    [False, True, True]
+    """
+    owner = "crossed"
+    check_array(owner, "values", values, FLOATS, (None,))
+    check_array(owner, "signs", signs, np.int8, (values.size,))
+    mask = np.empty(values.size, np.bool_)
+    return mask, bool(_crossed(values, signs, mask))
+
+
+@jit
+def _crossed(values, signs, mask):
+    nan = False
+    for k in range(values.size):
+        w = values[k]
+        mask[k] = w * signs[k] <= 0
+        nan |= w != w
+    return nan
+
+
+def tally(steps: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
+    """Add to ``counts[i]`` how many of `steps` are in [2**i, 2**(i + 1)), and return the sum of `steps`.
+
+    Parameters
+    ----------
+    steps : (n,) int64
+        Below 1 counts as 1.
+    counts : (n_bins,) int64
+        Written to; the last one counts all that are larger, too.
+
+    >>> counts = np.zeros(3, np.int64)
+    >>> tally(np.array([0, 1, 3, 4, 100]), counts), counts.tolist()
+    (108, [2, 1, 2])
+    """
+    owner = "tally"
+    check_array(owner, "steps", steps, np.int64, (None,))
+    check_array(owner, "counts", counts, np.int64, (None,), writable=True)
+    return int(_tally(steps, counts))
+
+
+@jit
+def _tally(steps, counts):
+    total = 0
+    for n in steps:
+        total += n
+        i = 0
+        while i + 1 < counts.size and n >= 2:
+            n >>= 1
+            i += 1
+        counts[i] += 1
+    return total

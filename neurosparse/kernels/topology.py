@@ -1,9 +1,8 @@
-"""Births, deaths and indices of a sparse projection, each in one linear pass over its K live synapses.
+"""Dormant sites and indices of a sparse projection, each in at most one linear pass over its K live synapses.
 
 A *site* is a possible synapse, written as one integer key: ``target * n_source + source``. The live synapses of a
-projection are a sorted vector of distinct keys, which is CSR order; so the row pointers, the column indices, the
-transposed (CSC) index and the place of every newborn follow from the keys alone, and nothing of size
-n_target x n_source is ever made.
+projection are a sorted vector of distinct keys, which is CSR order; so the row pointers, the column indices and the
+transposed (CSC) index follow from the keys alone, and nothing of size n_target x n_source is ever made.
 """
 
 from __future__ import annotations
@@ -15,96 +14,10 @@ from neurosparse.errors import ValidationError
 from neurosparse.kernels.checks import check_array, check_csr, check_size
 from neurosparse.kernels.jit import jit
 
-__all__ = ["csc_from_csr", "csr_from_sites", "dormant_sites", "merge_sites"]
+__all__ = ["csc_from_csr", "csr_from_sites", "dormant_sites", "order_message"]
 
-_OK, _LIVE_ORDER, _BORN_ORDER, _COLLISION = 0, 1, 2, 3
-
-
-def merge_sites(
-    live: NDArray[np.int64], dead: NDArray[np.bool_], born: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Remove the dead synapses, insert the newborn ones, and say where each survivor came from.
-
-    Parameters
-    ----------
-    live : (K,) int64, strictly increasing
-        Site keys of the live synapses.
-    dead : (K,) bool
-        True where the synapse dies; D of them.
-    born : (G,) int64, strictly increasing
-        Site keys of the newborn synapses. None may be a survivor's; the site of one that dies now is allowed.
-
-    Returns
-    -------
-    sites : (K - D + G,) int64, strictly increasing
-        Site keys after the change.
-    source : (K - D + G,) int64
-        For each new slot its old slot, or -1 for a newborn. Any per-synapse array `a` moves by
-        ``np.where(source < 0, newborn_value, a[source])``.
-
-    Raises
-    ------
-    ValidationError
-        For keys out of order or a birth where a synapse lives.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sites, source = merge_sites(np.array([1, 4, 7]), np.array([False, True, False]), np.array([2, 9]))
-    >>> sites.tolist(), source.tolist()
-    ([1, 2, 7, 9], [0, -1, 2, -1])
-    """
-    owner = "merge_sites"
-    check_array(owner, "live", live, np.int64, (None,))
-    check_array(owner, "dead", dead, np.bool_, (live.size,))
-    check_array(owner, "born", born, np.int64, (None,))
-    sites = np.empty(live.size - int(np.count_nonzero(dead)) + born.size, np.int64)
-    source = np.empty(sites.size, np.int64)
-    status, where = _merge_sites(live, dead, born, sites, source)
-    if status == _LIVE_ORDER:
-        raise ValidationError(_order_message(owner, "live", live, where))
-    if status == _BORN_ORDER:
-        raise ValidationError(_order_message(owner, "born", born, where))
-    if status == _COLLISION:
-        raise ValidationError(
-            f"{owner}.born: site {born[where]} (position {where}) is the site of a surviving synapse, "
-            "births would have to be on dormant sites"
-        )
-    return sites, source
-
-
-@jit
-def _merge_sites(live, dead, born, sites, source):
-    n_live, n_born = live.size, born.size
-    for b in range(1, n_born):
-        if born[b] <= born[b - 1]:
-            return _BORN_ORDER, b
-    b = 0
-    n = 0
-    previous = np.int64(-1)
-    for k in range(n_live):
-        site = live[k]
-        if site <= previous:
-            return _LIVE_ORDER, k
-        previous = site
-        if dead[k]:
-            continue
-        while b < n_born and born[b] < site:
-            sites[n] = born[b]
-            source[n] = -1
-            b += 1
-            n += 1
-        if b < n_born and born[b] == site:
-            return _COLLISION, b
-        sites[n] = site
-        source[n] = k
-        n += 1
-    while b < n_born:
-        sites[n] = born[b]
-        source[n] = -1
-        b += 1
-        n += 1
-    return _OK, 0
+_OK, _RANK_ORDER, _DEAD_RANGE = 0, 1, 2
+_NOBODY = np.zeros(0, np.int64)
 
 
 def csr_from_sites(
@@ -151,7 +64,7 @@ def csr_from_sites(
     indices = np.empty(sites.size, np.int32)
     bad = _csr_from_sites(sites, np.int64(n_source), indptr, indices)
     if bad >= 0:
-        raise ValidationError(_order_message(owner, "sites", sites, bad))
+        raise ValidationError(order_message(owner, "sites", sites, bad))
     return indptr, indices
 
 
@@ -240,18 +153,23 @@ def _csc_from_csr(indptr, indices, column_indptr, rows, slots):
     return -1
 
 
-def dormant_sites(live: NDArray[np.int64], ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+def dormant_sites(
+    live: NDArray[np.int64], ranks: NDArray[np.int64], dead: NDArray[np.int64] = _NOBODY
+) -> NDArray[np.int64]:
     """Find the r-th dormant site for each rank r: uniform distinct ranks give uniform births without replacement.
 
-    Before live site ``live[i]`` lie ``live[i] - i`` dormant ones, a non-decreasing sequence, so one binary search a
-    rank finds the number of live sites to step over. O(G log K), and independent of the number of possible sites N.
+    Before live site ``live[k]`` lie ``live[k] - k`` dormant ones, and one more for every synapse before it that dies: a
+    non-decreasing sequence, so a binary search a rank finds the number of survivors to step over. O(G (log D + log K)),
+    and independent of the number of possible sites N.
 
     Parameters
     ----------
     live : (K,) int64, strictly increasing, non-negative
         Site keys of the live synapses.
-    ranks : (G,) int64, strictly increasing, in [0, N - K)
+    ranks : (G,) int64, strictly increasing, in [0, N - K + D)
         Which dormant sites, counted from 0 in key order.
+    dead : (D,) int64, strictly increasing, in [0, K)
+        Slots of the synapses that die now: their sites are dormant, too.
 
     Returns
     -------
@@ -261,45 +179,66 @@ def dormant_sites(live: NDArray[np.int64], ranks: NDArray[np.int64]) -> NDArray[
     Raises
     ------
     ValidationError
-        For negative or unsorted ranks. `live` is trusted to be sorted: checking it would cost more than the search.
+        For negative or unsorted ranks, or slots out of range. `live` and `dead` are trusted to be sorted: checking it
+        would cost more than the search.
 
     Examples
     --------
     >>> import numpy as np
     >>> dormant_sites(np.array([0, 1, 4]), np.array([0, 1, 2, 5])).tolist()
     [2, 3, 5, 8]
+    >>> dormant_sites(np.array([0, 1, 4]), np.array([0, 1, 2, 5]), dead=np.array([1])).tolist()
+    [1, 2, 3, 7]
     """
     owner = "dormant_sites"
     check_array(owner, "live", live, np.int64, (None,))
     check_array(owner, "ranks", ranks, np.int64, (None,))
+    check_array(owner, "dead", dead, np.int64, (None,))
     sites = np.empty(ranks.size, np.int64)
-    bad = _dormant_sites(live, ranks, sites)
-    if bad >= 0:
-        raise ValidationError(_order_message(owner, "ranks", ranks, bad))
+    status, where = _dormant_sites(live, ranks, dead, sites)
+    if status == _RANK_ORDER:
+        raise ValidationError(order_message(owner, "ranks", ranks, where))
+    if status == _DEAD_RANGE:
+        raise ValidationError(
+            f"{owner}.dead: position {where} is slot {dead[where]}, there are {live.size} live synapses"
+        )
     return sites
 
 
 @jit
-def _dormant_sites(live, ranks, sites):
+def _dormant_sites(live, ranks, dead, sites):
+    for d in range(dead.size):
+        if dead[d] < 0 or dead[d] >= live.size:
+            return _DEAD_RANGE, d
     previous = np.int64(-1)
-    low = 0
+    low = d = 0  # ranks increase, so no search has to look left of the last answer
     for g in range(ranks.size):
         rank = ranks[g]
         if rank <= previous:
-            return g
+            return _RANK_ORDER, g
         previous = rank
-        high = live.size
-        while low < high:  # ranks increase, so the search never has to look left of the last answer
+        high = dead.size
+        while d < high:  # how many of the dead to step over
+            middle = (d + high) >> 1
+            if live[dead[middle]] - dead[middle] + middle > rank:
+                high = middle
+            else:
+                d = middle + 1
+        # between two of the dead their number is the same everywhere
+        low = max(low, dead[d - 1] + 1 if d > 0 else 0)
+        high = dead[d] if d < dead.size else live.size
+        while low < high:
             middle = (low + high) >> 1
-            if live[middle] - middle > rank:
+            if live[middle] - middle + d > rank:
                 high = middle
             else:
                 low = middle + 1
-        sites[g] = rank + low
-    return -1
+        sites[g] = rank + low - d
+    return _OK, 0
 
 
-def _order_message(owner: str, field: str, keys: NDArray[np.int64], where: int) -> str:
+def order_message(owner: str, field: str, keys: NDArray[np.int64], where: int) -> str:
+    """Say that `keys` (n,) do not increase at position `where`, or start below 0."""
     if where == 0:
         return f"{owner}.{field}: starts at {keys[0]}, may not be negative"
     return (

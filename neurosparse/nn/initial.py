@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from neurosparse.core.rng import sample_distinct, stream
 from neurosparse.errors import ValidationError
-from neurosparse.kernels.topology import dormant_sites, merge_sites
+from neurosparse.kernels.topology import dormant_sites
+from neurosparse.kernels.turnover import Turnover
 
 __all__ = ["checked_size", "initial_sites", "initial_weights", "numpy_generator", "synapse_count"]
 
@@ -23,7 +24,8 @@ def initial_sites(in_features: int, out_features: int, count: int, rng: np.rando
     """
     first = np.arange(out_features, dtype=np.int64) * in_features + rng.integers(in_features, size=out_features)
     ranks = sample_distinct(rng, in_features * out_features - out_features, count - out_features)
-    return merge_sites(first, np.zeros(out_features, bool), dormant_sites(first, ranks))[0]
+    others = dormant_sites(first, ranks)
+    return Turnover(first, np.zeros(0, np.int64), others).moved(first, others)
 
 
 def initial_weights(fan_in: NDArray[np.integer], gain: float, rng: np.random.Generator) -> NDArray[np.float64]:

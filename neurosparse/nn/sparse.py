@@ -191,17 +191,19 @@ class SparseLinear(nn.Module):
         if values.shape != sites.shape:
             raise ValidationError(f"SparseLinear.values: {tuple(values.shape)} values for {sites.shape} sites")
         indptr, indices = csr_from_sites(sites, self.out_features, self.in_features)
-        device, values = self.values.device, values.detach()
-        if values.shape != self.values.shape:
+        parameter, values = self.values, values.detach()
+        device = parameter.device
+        if values.shape != parameter.shape:
             # A graph still alive, such as the loss of the last step, keeps the parameter's gradient accumulator, which
             # expects the old K. Torch makes a new one only when the type changes, so it does for a moment.
-            other = torch.float64 if self.values.dtype != torch.float64 else torch.float32
-            self.values.data = torch.empty(0, dtype=other, device=device)
-        self.values.data = values.to(device)
-        self.values.grad = None  # its entries belong to the old synapses
-        self.indptr = torch.from_numpy(indptr).to(device)
-        self.indices = torch.from_numpy(indices).to(device)
-        self.topology_version += 1
+            other = torch.float64 if parameter.dtype != torch.float64 else torch.float32
+            parameter.data = torch.empty(0, dtype=other, device=device)
+        parameter.data = values.to(device)
+        parameter.grad = None  # its entries belong to the old synapses
+        # past nn.Module's assignment, which takes as long as all the rest of a rewiring step's call
+        self._buffers["indptr"] = torch.from_numpy(indptr).to(device)
+        self._buffers["indices"] = torch.from_numpy(indices).to(device)
+        self.__dict__["topology_version"] += 1
 
     def csc(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return the transposed (CSC) index, all int32.

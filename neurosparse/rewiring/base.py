@@ -19,8 +19,7 @@ from torch import nn
 
 from neurosparse.core.rng import stream
 from neurosparse.errors import ValidationError
-from neurosparse.kernels.synapses import moved
-from neurosparse.kernels.topology import merge_sites
+from neurosparse.kernels.turnover import Turnover, slots_of
 from neurosparse.nn.gradient_probe import GradientProbe
 from neurosparse.nn.sparse import SparseLinear
 from neurosparse.rewiring import saved_state
@@ -210,38 +209,36 @@ class Rewirer:
         self._look_ahead()
 
     def _act(self, death: Death, event: Event) -> None:
-        dead = death.select(self.layers, event)
-        deaths = [int(np.count_nonzero(mask)) for mask in dead]
+        dead = [slots_of(mask) for mask in death.select(self.layers, event)]
+        deaths = [slots.size for slots in dead]
         births = self.parts.budget.births(self.layers, deaths, event, self.generator) if any(deaths) else deaths
-        for i, (layer, mask, n_born) in enumerate(zip(self.layers, dead, births, strict=True)):
-            if deaths[i] or n_born:
-                self._deaths[i], self._births[i] = self._rewire(layer, mask, n_born)
+        for i, (layer, slots, n_born) in enumerate(zip(self.layers, dead, births, strict=True)):
+            if slots.size or n_born:
+                self._deaths[i], self._births[i] = self._rewire(layer, slots, n_born)
         self.total_births, self.total_deaths = self.total_births + self._births, self.total_deaths + self._deaths
 
-    def _rewire(self, layer: SparseLayer, dead: NDArray[np.bool_], n_born: int) -> tuple[int, int]:
-        """Replace the `dead` by `n_born` newborns; return how many really died and were born."""
-        born = self.parts.sites.choose(layer, layer.sites[~dead], n_born, self.generator)
+    def _rewire(self, layer: SparseLayer, dead: NDArray[np.int64], n_born: int) -> tuple[int, int]:
+        """Replace the synapses in the slots `dead` by `n_born` newborns; return how many really died and were born."""
+        born = self.parts.sites.choose(layer, dead, n_born, self.generator)
         if self.parts.keep_regrown:
             regrown = np.intersect1d(layer.sites[dead], born, assume_unique=True)
-            dead = dead & ~np.isin(layer.sites, regrown, assume_unique=True)
+            dead = dead[~np.isin(layer.sites[dead], regrown, assume_unique=True)]
             born = np.setdiff1d(born, regrown, assume_unique=True)
         signs = self.parts.signs.of(layer, born, self.seed, self.generator)
         weights = self.parts.values.of(layer, born, self.generator)
-        sites, source = merge_sites(layer.sites, dead, born)
-        freed = np.flatnonzero(dead)[: born.size]
-        self.state.reorder(layer, source, np.concatenate([freed, np.full(born.size - freed.size, -1)]))
-        values = moved(layer.values.cpu().numpy(), source)
-        if weights is not None:
-            values[source < 0] = weights if signs is None else np.abs(weights) * signs
+        if weights is not None and signs is not None:
+            weights = np.abs(weights) * signs
+        change = Turnover(layer.sites, dead, born)
+        self.state.move(layer, change)
+        values = change.moved(layer.array, weights)
         if layer.signs is not None and signs is not None:
-            layer.signs = moved(layer.signs, source)
-            layer.signs[source < 0] = signs
+            layer.signs = change.moved(layer.signs, signs)
         layer.history.record(layer.clock - layer.born_at[dead], born)
-        layer.born_at = moved(layer.born_at, source, layer.clock)
-        layer.sites = sites
-        layer.module.set_topology(sites, torch.from_numpy(values))
+        layer.born_at = change.moved(layer.born_at, layer.clock)
+        layer.sites = change.moved(layer.sites, born)
+        layer.module.set_topology(layer.sites, torch.from_numpy(values))
         layer.topology_version = layer.module.topology_version
-        return int(np.count_nonzero(dead)), born.size
+        return dead.size, born.size
 
     def _follow(self, layer: SparseLayer) -> None:
         """Refuse to go on if somebody else changed the synapses: the arrays here would be about others."""

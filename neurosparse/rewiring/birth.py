@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.core.rng import sample_distinct, signs_from_hash, stream
+from neurosparse.core.rng import sample_distinct, stream
 from neurosparse.errors import ValidationError
+from neurosparse.kernels.hashing import signs_from_hash
 from neurosparse.kernels.topology import dormant_sites
 from neurosparse.rewiring.layer import SparseLayer
 
@@ -25,9 +26,11 @@ __all__ = [
     "Signs",
     "UniformDormant",
     "ZeroValues",
+    "draw_dormant",
 ]
 
 Sites = NDArray[np.int64]
+Slots = NDArray[np.int64]
 SignArray = NDArray[np.int8]
 
 
@@ -38,8 +41,11 @@ class BirthSites(Protocol):
     carry a `GradientProbe` in the steps that the schedule foresees.
     """
 
-    def choose(self, layer: SparseLayer, survivors: Sites, n: int, generator: np.random.Generator) -> Sites:
-        """Return `n` distinct sorted sites of `layer` that are not among `survivors` (sorted)."""
+    def choose(self, layer: SparseLayer, dead: Slots, n: int, generator: np.random.Generator) -> Sites:
+        """Return `n` distinct sorted sites of `layer` that hold no synapse, or one of those in the slots `dead`.
+
+        `dead` (D,) are increasing positions in ``layer.sites``; ``np.delete(layer.sites, dead)`` are the survivors.
+        """
 
 
 @dataclass(frozen=True)
@@ -54,15 +60,21 @@ class UniformDormant:
 
     exclude_just_dead: bool = False
 
-    def choose(self, layer: SparseLayer, survivors: Sites, n: int, generator: np.random.Generator) -> Sites:
+    def choose(self, layer: SparseLayer, dead: Slots, n: int, generator: np.random.Generator) -> Sites:
         """See `BirthSites`."""
-        taken = layer.sites if self.exclude_just_dead else survivors
-        n_free = layer.n_sites - taken.size
-        born = dormant_sites(taken, sample_distinct(generator, n_free, min(n, n_free)))
+        free = dead[:0] if self.exclude_just_dead else dead
+        n_others = min(n, layer.n_sites - layer.n_live + free.size)
+        born = draw_dormant(layer.sites, free, layer.n_sites, n_others, generator)
         if born.size == n:
             return born
-        just_dead = np.setdiff1d(layer.sites, survivors, assume_unique=True)
-        return np.union1d(born, just_dead[sample_distinct(generator, just_dead.size, n - born.size)])
+        just_dead = layer.sites[dead]
+        return np.union1d(born, just_dead[sample_distinct(generator, dead.size, n - born.size)])
+
+
+def draw_dormant(live: Sites, dead: Slots, n_sites: int, n: int, generator: np.random.Generator) -> Sites:
+    """Draw `n` of the sites below `n_sites` that are not `live`, or whose slots are among the `dead`; sorted."""
+    ranks = sample_distinct(generator, n_sites - live.size + dead.size, n)
+    return dormant_sites(live, ranks, dead)
 
 
 class BirthValues(Protocol):
@@ -118,7 +130,7 @@ class FixedSigns:
 
     def of(self, layer: SparseLayer, sites: Sites, seed: int, generator: np.random.Generator) -> SignArray | None:
         """See `Signs`."""
-        return signs_from_hash(sites, seed, layer.index).astype(np.int8)
+        return signs_from_hash(sites, seed, layer.index)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from neurosparse.errors import NeurosparseError, UnknownNameError, ValidationError
+from neurosparse.kernels.synapses import crossed
 from neurosparse.rewiring.budget import Ramp
 from neurosparse.rewiring.layer import SparseLayer
 from neurosparse.rewiring.schedule import Event
@@ -44,9 +45,11 @@ class SignCrossing:
         return [self._crossed(layer) for layer in layers]
 
     def _crossed(self, layer: SparseLayer) -> Mask:
-        theta = layer.signed_values()
-        _refuse_nan(layer, bool(torch.isnan(theta).any()))
-        return (theta <= 0).cpu().numpy()
+        if layer.signs is None:
+            raise TypeError(f"{layer.name}: this method has no signs")
+        mask, nan = crossed(layer.array, layer.signs)
+        _refuse_nan(layer, nan)
+        return mask
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ class L1Proximal:
     def apply(self, layer: SparseLayer, learning_rate: float, generator: np.random.Generator) -> None:
         """See `Drift`."""
         if self.alpha:
-            layer.values.copy_(torch.nn.functional.softshrink(layer.values, learning_rate * self.alpha))
+            values = layer.values
+            values.copy_(torch.nn.functional.softshrink(values, learning_rate * self.alpha))
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.errors import NeurosparseError, ValidationError
-from neurosparse.rewiring.birth import Signs, UniformDormant
+from neurosparse.rewiring.birth import Signs, Sites, Slots, draw_dormant
 from neurosparse.rewiring.layer import SparseLayer
 
 __all__ = ["LargestGradient"]
-
-Sites = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class LargestGradient:
     signs: Signs | None = None
     needs_gradient: ClassVar[bool] = True
 
-    def choose(self, layer: SparseLayer, survivors: Sites, n: int, generator: np.random.Generator) -> Sites:
+    def choose(self, layer: SparseLayer, dead: Slots, n: int, generator: np.random.Generator) -> Sites:
         """See `BirthSites`."""
         probe = layer.module.gradient_probe
         if probe is None:
@@ -47,13 +45,13 @@ class LargestGradient:
                 f"{layer.name}: births by gradient in a step whose gradient nobody recorded; the schedule has to "
                 "foresee its events (Schedule.foresees)"
             )
-        best = _Best(n)
+        best, survivors = _Best(n), np.delete(layer.sites, dead)
         for row, column, block in probe.blocks(layer.module):
             best.add(*self._candidates(layer, survivors, row, column, block, generator, best.least))
         born = np.sort(best.sites)
         if born.size < n:
             taken = np.union1d(survivors, born)
-            born = np.union1d(born, UniformDormant().choose(layer, taken, n - born.size, generator))
+            born = np.union1d(born, draw_dormant(taken, dead[:0], layer.n_sites, n - born.size, generator))
         return born
 
     def _candidates(

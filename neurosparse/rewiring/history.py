@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.errors import ValidationError
+from neurosparse.kernels.synapses import tally
 from neurosparse.rewiring.visited import VisitedSites
 
 __all__ = ["History", "LayerHistory"]
@@ -68,14 +69,15 @@ class History:
 
     def record(self, lived: NDArray[np.int64], born: NDArray[np.int64]) -> None:
         """Add deaths, by how many steps each of the dead lived, and births, by their sites."""
-        self._lifetimes += _by_powers(lived)
-        self._total += int(lived.sum())
+        self._total += tally(lived, self._lifetimes)
         self.visited.add(born)
 
     def now(self, ages: NDArray[np.int64]) -> LayerHistory:
         """Return the history so far; `ages` of the living, in steps."""
         visited, error = self.visited.count()
         deaths = int(self._lifetimes.sum())
+        in_powers = np.zeros(_BINS, np.int64)
+        tally(ages, in_powers)
         return LayerHistory(
             self.visited.n_sites,
             visited,
@@ -83,7 +85,7 @@ class History:
             deaths,
             self._total / deaths if deaths else None,
             _without_end(self._lifetimes),
-            _without_end(_by_powers(ages)),
+            _without_end(in_powers),
         )
 
     def meta(self) -> dict[str, Any]:
@@ -107,12 +109,6 @@ class History:
         other._lifetimes = np.array([*lifetimes, *[0] * (_BINS - len(lifetimes))], np.int64)
         other._total = total
         return other
-
-
-def _by_powers(steps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many of `steps` are in [2**i, 2**(i + 1)), by i; those below 1 count as 1."""
-    _, exponents = np.frexp(np.maximum(steps, 1).astype(np.float64))
-    return np.bincount(np.minimum(exponents - 1, _BINS - 1), minlength=_BINS)
 
 
 def _without_end(counts: NDArray[np.int64]) -> tuple[int, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -14,7 +14,7 @@ from neurosparse.nn.network import SparseSNN
 from neurosparse.nn.sparse import SparseLinear
 from neurosparse.rewiring.history import History
 
-__all__ = ["SparseLayer", "populations"]
+__all__ = ["SparseLayer", "as_numpy", "populations"]
 
 
 @dataclass
@@ -70,6 +70,11 @@ class SparseLayer:
         return self.module.values.data
 
     @property
+    def array(self) -> NDArray[Any]:
+        """The same as a NumPy array: the weights themselves if they are on a CPU, else a copy."""
+        return as_numpy(self.values)
+
+    @property
     def n_live(self) -> int:
         """Number of live synapses."""
         return self.sites.size
@@ -79,11 +84,11 @@ class SparseLayer:
         """Number of possible synapses."""
         return self.module.n_sites
 
-    def signed_values(self) -> Tensor:
-        """Return theta = sign * w (K,): positive while a synapse keeps to its sign."""
-        if self.signs is None:
-            raise TypeError(f"{self.name}: this method has no signs")
-        return self.values * torch.from_numpy(self.signs).to(self.values)
+
+def as_numpy(values: Tensor) -> NDArray[Any]:
+    """Return `values`, without gradient, as NumPy array: themselves if they are on a CPU, else a copy."""
+    array: NDArray[Any] = (values if values.is_cpu else values.cpu()).numpy()
+    return array
 
 
 def populations(model: nn.Module) -> dict[SparseLinear, tuple[str, str]]:

@@ -15,12 +15,13 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from neurosparse.errors import UnknownNameError, ValidationError
-from neurosparse.kernels.synapses import correct_adam, moved
-from neurosparse.rewiring.layer import SparseLayer
+from neurosparse.kernels.synapses import correct_adam
+from neurosparse.kernels.turnover import Turnover
+from neurosparse.rewiring.layer import SparseLayer, as_numpy
 
 __all__ = ["OptimizerState", "StatePolicy", "checked_policy"]
 
@@ -47,13 +48,19 @@ class OptimizerState:
 
     def group_of(self, layer: SparseLayer) -> Mapping[str, Any]:
         """Return the parameter group that holds the layer's values."""
+        values = layer.module.values
         for group in self.optimizer.param_groups:
-            if any(parameter is layer.module.values for parameter in group["params"]):
-                return group
+            for parameter in group["params"]:
+                if parameter is values:
+                    return group
         raise ValidationError(
             f"{layer.name}.values: not among the optimizer's parameters; "
             "make the optimizer from model.parameters() before attach()"
         )
+
+    def _entries(self, layer: SparseLayer) -> dict[str, Any]:
+        """Return what the optimizer holds of the layer's values; nothing before their first step."""
+        return self.optimizer.state.get(layer.module.values, {})
 
     def learning_rate(self, layer: SparseLayer) -> float:
         """Return the current learning rate of the layer's values."""
@@ -61,8 +68,7 @@ class OptimizerState:
 
     def clock(self, layer: SparseLayer, step: int) -> int:
         """Return how many steps the layer's values have made: Adam's t, or `step` if the optimizer keeps no count."""
-        t = self.optimizer.state.get(layer.module.values, {}).get("step")
-        return step if t is None else int(t)
+        return _clock(self._entries(layer), step)
 
     def correct_age(self, layer: SparseLayer, step: int) -> None:
         """Advance the layer's clock; redo the step just made for young synapses, with their age in place of Adam's t.
@@ -70,47 +76,48 @@ class OptimizerState:
         `step` counts the rewirer's own steps. Where Adam made none (no gradient, or a step that a gradient scaler
         skipped), there is nothing to redo and nobody gets older.
         """
-        before, layer.clock = layer.clock, self.clock(layer, step)
-        state = self.optimizer.state.get(layer.module.values, {})
-        adam = isinstance(self.optimizer, (torch.optim.Adam, torch.optim.AdamW)) and "exp_avg" in state
-        if self.policy != "age_corrected" or not adam or layer.clock == before:
+        state = self._entries(layer)
+        before, layer.clock = layer.clock, _clock(state, step)
+        if self.policy != "age_corrected" or layer.clock == before:
             return
-        group = self.group_of(layer)
-        values = layer.values.cpu().numpy()  # the weights themselves on a CPU, a copy of them elsewhere
+        if "exp_avg" not in state or not isinstance(self.optimizer, (torch.optim.Adam, torch.optim.AdamW)):
+            return
+        group, values = self.group_of(layer), layer.array
         correct_adam(
             values,
-            state["exp_avg"].cpu().numpy(),
-            state["max_exp_avg_sq" if group.get("amsgrad") else "exp_avg_sq"].cpu().numpy(),
+            as_numpy(state["exp_avg"]),
+            as_numpy(state["max_exp_avg_sq" if group.get("amsgrad") else "exp_avg_sq"]),
             layer.born_at,
             layer.clock,
             learning_rate=float(group["lr"]),
             betas=(float(group["betas"][0]), float(group["betas"][1])),
             epsilon=float(group["eps"]),
         )
-        if layer.values.device.type != "cpu":
+        if not layer.module.values.is_cpu:
             layer.values.copy_(torch.from_numpy(values))
 
-    def reorder(self, layer: SparseLayer, source: NDArray[np.int64], replaced: NDArray[np.int64]) -> None:
-        """Move the state of every survivor to its new slot; call before the layer gets its new topology.
-
-        Parameters
-        ----------
-        source : (K',) int64
-            Old slot of each new one, -1 for a newborn.
-        replaced : (n_newborn,) int64
-            Old slots whose state ``carry`` hands to the newborns, in their order (-1: none).
-        """
-        moves = source
-        if self.policy == "carry":
-            moves = source.copy()
-            moves[source < 0] = replaced
-        state = self.optimizer.state.get(layer.module.values, {})
+    def move(self, layer: SparseLayer, change: Turnover) -> None:
+        """Take the state of the survivors of `change` along; call before the layer gets its new topology."""
+        state, shape = self._entries(layer), layer.sites.shape
         for key, value in state.items():
-            if isinstance(value, Tensor) and value.shape == layer.values.shape:
-                array = moved(value.cpu().numpy(), moves)
-                if self.policy == "layer_mean" and key in _SECOND_MOMENTS and (source >= 0).any():
-                    array[source < 0] = array[source >= 0].mean()
-                state[key] = torch.from_numpy(array).to(value.device)
+            if isinstance(value, Tensor) and value.shape == shape:
+                array = as_numpy(value)
+                moved = torch.from_numpy(change.moved(array, self._of_newborns(key, array, change)))
+                state[key] = moved if value.is_cpu else moved.to(value.device)
+
+    def _of_newborns(self, key: str, array: NDArray[Any], change: Turnover) -> ArrayLike | None:
+        """Return what newborns get of the entry `key` (K,): one number for all, or (G,), or None for zeros."""
+        if self.policy == "carry":
+            inherited = array[change.dead[: change.born.size]]
+            return np.pad(inherited, (0, change.born.size - inherited.size))
+        if self.policy == "layer_mean" and key in _SECOND_MOMENTS and change.dead.size < array.size:
+            return cast(float, change.survivors(array).mean())
+        return None
+
+
+def _clock(state: Mapping[str, Any], step: int) -> int:
+    t = state.get("step")
+    return step if t is None else int(t)
 
 
 def checked_policy(owner: str, policy: str) -> StatePolicy:

@@ -20,8 +20,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosparse.core.rng import hash_sites
 from neurosparse.errors import ValidationError
+from neurosparse.kernels.hashing import hash_sites
 
 __all__ = ["VisitedSites"]
 

@@ -209,12 +209,12 @@ def test_5_dormant_sites_are_drawn_uniformly(name: str) -> None:
         pytest.skip("this method does not draw sites at random")
     module = SparseLinear(4, 3, n_synapses=5, generator=np.random.default_rng(0))
     layer = SparseLayer("layer", 0, "input", module, module.density, module.sites, None, np.zeros(5, np.int64))
-    survivors = module.sites[:4]  # the fifth has just died: its site is dormant again
-    dormant = np.setdiff1d(np.arange(12), module.sites if sites.exclude_just_dead else survivors)
+    dead = np.array([4])  # the fifth has just died: its site is dormant again
+    dormant = np.setdiff1d(np.arange(12), module.sites if sites.exclude_just_dead else module.sites[:4])
     rng = np.random.default_rng(3)
     pairs = np.zeros((12, 12))
     for _ in range(20_000):
-        first, second = sites.choose(layer, survivors, 2, rng)
+        first, second = sites.choose(layer, dead, 2, rng)
         pairs[first, second] += 1
     # every pair of the dormant sites equally likely: uniform, without replacement, and nothing else is ever drawn
     observed = pairs[np.ix_(dormant, dormant)][np.triu_indices(dormant.size, 1)]

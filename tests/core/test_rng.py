@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from neurosparse.core.rng import generator_state, restore_generator, sample_distinct, signs_from_hash, stream
+from neurosparse.core.rng import generator_state, restore_generator, sample_distinct, stream
 from neurosparse.errors import ValidationError
 
 PINNED_STREAMS = [
@@ -54,7 +54,6 @@ PINNED_STREAMS = [
 ]
 PINNED_SAMPLE = [137134916495, 491466064839, 542412918460, 609316435174, 979566115112]
 PINNED_DENSE_SAMPLE = [0, 1, 2, 3, 5, 7, 8]
-PINNED_SIGNS = [-1.0, 1.0, 1.0, 1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -221,31 +220,3 @@ def test_a_sample_costs_its_own_size_and_not_that_of_the_population():
 def test_impossible_samples_are_refused(population, n, message):
     with pytest.raises(ValidationError, match=message):
         sample_distinct(stream(0, "a"), population, n)
-
-
-def test_signs_never_change():
-    sites = np.array([0, 1, 2, 3, 4, 5, 6, 7, 3_599_999_999, 2**62])
-    assert signs_from_hash(sites, 0, "layer", 0).tolist() == PINNED_SIGNS
-    assert signs_from_hash(sites, 0, "layer", 0).dtype == np.float32
-
-
-def test_signs_depend_on_the_site_alone():
-    sites = np.arange(1000)
-    signs = signs_from_hash(sites, 7, "fc1")
-    order = np.random.default_rng(0).permutation(1000)
-    assert np.array_equal(signs_from_hash(sites[order], 7, "fc1"), signs[order])
-
-
-def test_signs_are_balanced_and_unrelated_between_neighbours_rows_layers_and_seeds():
-    n = 200_000
-    signs = signs_from_hash(np.arange(n), 0, "fc1")
-    limit = 4.5 / np.sqrt(n)
-    assert set(signs.tolist()) == {-1.0, 1.0}
-    assert abs(signs.mean(dtype=np.float64)) < limit
-    for lag in (1, 2, 300, 784, 1024, 65536):
-        assert abs(np.mean(signs[:-lag] * signs[lag:], dtype=np.float64)) < limit * 1.3
-    for other in (signs_from_hash(np.arange(n), 1, "fc1"), signs_from_hash(np.arange(n), 0, "fc2")):
-        assert abs(np.mean(signs * other, dtype=np.float64)) < limit
-    # the bits of eight neighbours together: 256 patterns, equally often
-    patterns = (signs.reshape(-1, 8) > 0) @ (1 << np.arange(8))
-    assert stats.chisquare(np.bincount(patterns, minlength=256)).pvalue > 1e-3

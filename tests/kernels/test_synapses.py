@@ -1,4 +1,4 @@
-"""Per-synapse arrays move with their synapses, and Adam's steps are corrected for age: against NumPy, and bad input."""
+"""Adam's steps corrected for age, signs crossed, lifetimes counted: against NumPy, and bad input."""
 
 from __future__ import annotations
 
@@ -8,41 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurosparse.errors import ValidationError
-from neurosparse.kernels.synapses import correct_adam, moved
-
-
-@given(
-    size=st.integers(0, 20),
-    dtype=st.sampled_from([np.float32, np.float64, np.int64, np.int8]),
-    newborn=st.integers(-3, 3),
-    data=st.data(),
-)
-def test_moving_is_indexing_with_a_value_for_newborns(
-    size: int, dtype: type, newborn: int, data: st.DataObject
-) -> None:
-    array = np.arange(10, 10 + size).astype(dtype)
-    source = np.array(data.draw(st.lists(st.integers(-1, size - 1), max_size=20)), np.int64)
-    result = moved(array, source, newborn)
-    assert result.dtype == dtype
-    assert result.tolist() == [newborn if s < 0 else array[s] for s in source]
-
-
-def test_an_empty_layer_can_get_its_first_synapses() -> None:
-    assert moved(np.empty(0), np.array([-1, -1])).tolist() == [0.0, 0.0]
-
-
-@pytest.mark.parametrize(
-    ("array", "source", "message"),
-    [
-        (np.zeros(2), np.array([0, 2]), r"moved.source: position 1 is 2, the array has 2 entries"),
-        (np.zeros(2), np.array([0.0]), r"moved.source: has dtype float64, would have to be int64"),
-        (np.zeros(2, np.complex64), np.array([0]), r"moved.array: has dtype complex64"),
-        (np.zeros((2, 2)), np.array([0]), r"moved.array: has shape \(2, 2\)"),
-    ],
-)
-def test_moves_that_cannot_be_are_refused(array: np.ndarray, source: np.ndarray, message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        moved(array, source)
+from neurosparse.kernels.synapses import correct_adam, crossed, tally
 
 
 @given(
@@ -92,3 +58,62 @@ def test_arrays_of_another_type_size_or_read_only_are_refused() -> None:
     frozen.flags.writeable = False
     with pytest.raises(ValidationError, match=r"correct_adam\.values: is read-only"):
         call(values=frozen)
+
+
+def test_ages_in_every_block_and_beyond_the_horizon_are_told_apart() -> None:
+    n, clock = 300, 50_000
+    born_at = np.zeros(n, np.int64)
+    born_at[[0, 63, 64, 200, 299]] = [clock - 1, clock - 9206, clock - 9205, clock, 1]
+    values = np.ones(n, np.float32)
+    moments = np.full(n, 0.01, np.float32)
+    correct_adam(values, moments, moments**2, born_at, clock, learning_rate=0.1, betas=(0.9, 0.999), epsilon=0.0)
+    # log(1e-4) / log(0.999) = 9205.7: an age of 9205 is corrected, one of 9206 is not, nor is a newborn of this step
+    assert np.flatnonzero(values != 1).tolist() == [0, 64]
+    # a step of lr * m / sqrt(v) = 0.1 taken back, and one of age 1 made: 0.1 * 10 * sqrt(0.001)
+    assert values[0] == pytest.approx(1 + 0.1 - 0.1 * 10 * np.sqrt(0.001), rel=1e-5)
+
+
+def test_a_step_of_nothing_over_nothing_is_not_an_error() -> None:
+    zero = np.zeros(1)
+    values = np.ones(1)
+    correct_adam(values, zero, zero, np.ones(1, np.int64), 3, learning_rate=0.1, betas=(0.9, 0.999), epsilon=0.0)
+    assert np.isnan(values[0])
+
+
+@given(
+    values=st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), max_size=80),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 99),
+)
+def test_a_synapse_has_crossed_where_sign_times_weight_is_not_positive(
+    values: list[float], dtype: type, seed: int
+) -> None:
+    array = np.array(values, dtype)
+    signs = np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), array.size)
+    mask, nan = crossed(array, signs)
+    assert mask.tolist() == (array * signs <= 0).tolist()
+    assert nan == np.isnan(array).any()
+
+
+def test_zero_of_either_sign_has_crossed() -> None:
+    assert crossed(np.array([0.0, -0.0, 0.0, -0.0]), np.array([1, 1, -1, -1], np.int8))[0].all()
+
+
+@given(st.lists(st.integers(-3, 2**55), max_size=40))
+def test_lifetimes_are_tallied_by_powers_of_two(steps: list[int]) -> None:
+    counts = np.zeros(48, np.int64)
+    assert tally(np.array(steps[:1], np.int64), counts) == sum(steps[:1])
+    tally(np.array(steps[1:], np.int64), counts)
+    powers = [min(max(n, 1).bit_length() - 1, 47) for n in steps]
+    assert counts.tolist() == [powers.count(i) for i in range(48)]
+
+
+def test_what_cannot_be_tallied_or_have_crossed_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"tally\.steps: has dtype float64"):
+        tally(np.zeros(2), np.zeros(3, np.int64))
+    with pytest.raises(ValidationError, match=r"tally\.counts: has dtype int32"):
+        tally(np.zeros(2, np.int64), np.zeros(3, np.int32))
+    with pytest.raises(ValidationError, match=r"crossed\.values: has dtype float16"):
+        crossed(np.zeros(2, np.float16), np.ones(2, np.int8))
+    with pytest.raises(ValidationError, match=r"crossed\.signs: has shape \(3,\), would have to be \(2,\)"):
+        crossed(np.zeros(2), np.ones(3, np.int8))

@@ -1,4 +1,4 @@
-"""Births, deaths and indices: small cases by hand, everything else against scipy and sets."""
+"""Dormant sites and indices: small cases by hand, everything else against scipy and sets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosparse.errors import ValidationError
-from neurosparse.kernels.topology import csc_from_csr, csr_from_sites, dormant_sites, merge_sites
+from neurosparse.kernels.topology import csc_from_csr, csr_from_sites, dormant_sites
 
 
 def i64(*keys: int) -> np.ndarray:
@@ -21,48 +21,6 @@ def layers(draw: st.DrawFn) -> tuple[int, int, np.ndarray]:
     n_target, n_source = draw(st.integers(1, 12)), draw(st.integers(1, 12))
     sites = draw(st.sets(st.integers(0, n_target * n_source - 1)))
     return n_target, n_source, np.array(sorted(sites), dtype=np.int64)
-
-
-def test_a_birth_before_between_and_after_the_survivors_lands_in_key_order() -> None:
-    sites, source = merge_sites(i64(3, 5, 8), np.array([False, True, False]), i64(1, 4, 5, 9))
-    assert sites.tolist() == [1, 3, 4, 5, 8, 9]
-    assert source.tolist() == [-1, 0, -1, -1, 2, -1]  # site 5 dies and is born again: a newborn, not a survivor
-
-
-def test_nothing_live_and_nothing_born_gives_nothing() -> None:
-    sites, source = merge_sites(i64(), np.zeros(0, bool), i64())
-    assert sites.size == source.size == 0
-    assert merge_sites(i64(2), np.array([True]), i64())[0].size == 0
-
-
-@settings(deadline=None)
-@given(layers(), st.data())
-def test_merging_equals_set_arithmetic(layer: tuple[int, int, np.ndarray], data: st.DataObject) -> None:
-    n_target, n_source, live = layer
-    dead = np.array(data.draw(st.lists(st.booleans(), min_size=live.size, max_size=live.size)), dtype=bool)
-    free = sorted(set(range(n_target * n_source)) - set(live[~dead].tolist()))
-    born = np.array(sorted(data.draw(st.sets(st.sampled_from(free)))) if free else [], dtype=np.int64)
-    sites, source = merge_sites(live, dead, born)
-    assert sites.tolist() == sorted([*live[~dead].tolist(), *born.tolist()])
-    old = source >= 0
-    assert np.array_equal(live[source[old]], sites[old])
-    assert np.array_equal(sites[~old], born)
-
-
-@pytest.mark.parametrize(
-    ("live", "born", "message"),
-    [
-        (i64(1, 1), i64(), r"merge_sites\.live: position 1 holds 1 after 1"),
-        (i64(-2, 1), i64(), r"merge_sites\.live: starts at -2, may not be negative"),
-        (i64(1, 3), i64(5, 4), r"merge_sites\.born: position 1 holds 4 after 5"),
-        (i64(1, 3), i64(3), r"merge_sites\.born: site 3 \(position 0\) is the site of a surviving synapse"),
-        (i64(1, 3).astype(np.int32), i64(), r"merge_sites\.live: has dtype int32, would have to be int64"),
-        (np.arange(4)[::2], i64(), r"merge_sites\.live: is not C-contiguous"),
-    ],
-)
-def test_keys_that_are_not_sites_are_refused(live: np.ndarray, born: np.ndarray, message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        merge_sites(live, np.zeros(live.size, bool), born)
 
 
 @settings(deadline=None)
@@ -124,10 +82,11 @@ def test_the_rth_dormant_site_is_the_rth_key_that_is_not_live(
     layer: tuple[int, int, np.ndarray], data: st.DataObject
 ) -> None:
     n_target, n_source, live = layer
-    dormant = np.setdiff1d(np.arange(n_target * n_source), live)
+    dead = i64(*sorted(data.draw(st.sets(st.integers(0, live.size - 1))))) if live.size else i64()
+    dormant = np.setdiff1d(np.arange(n_target * n_source), np.delete(live, dead))
     ranks = data.draw(st.sets(st.integers(0, dormant.size - 1))) if dormant.size else set()
     order = np.array(sorted(ranks), dtype=np.int64)
-    assert np.array_equal(dormant_sites(live, order), dormant[order])
+    assert np.array_equal(dormant_sites(live, order, dead), dormant[order])
 
 
 def test_ranks_out_of_order_are_refused() -> None:
@@ -135,3 +94,9 @@ def test_ranks_out_of_order_are_refused() -> None:
         dormant_sites(i64(1), i64(-1, 2))
     with pytest.raises(ValidationError, match=r"dormant_sites\.ranks: position 1 holds 4 after 4"):
         dormant_sites(i64(1), i64(4, 4))
+
+
+def test_slots_of_nobody_are_refused() -> None:
+    for slot in (-1, 2):
+        with pytest.raises(ValidationError, match=rf"dormant_sites\.dead: position 1 is slot {slot}, there are 2 live"):
+            dormant_sites(i64(1, 5), i64(0), i64(0, slot))

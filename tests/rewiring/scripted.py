@@ -28,7 +28,7 @@ class Script:
         self.step += 1
         return [np.isin(layer.sites, self.dies.get(self.step, [])) for layer in layers]
 
-    def choose(self, layer: SparseLayer, survivors: NDArray[np.int64], n: int, generator: object) -> NDArray[np.int64]:
+    def choose(self, layer: SparseLayer, dead: NDArray[np.int64], n: int, generator: object) -> NDArray[np.int64]:
         sites = np.array(self.born[self.step], np.int64)
         assert sites.size == n
         return sites

@@ -29,9 +29,9 @@ def with_gradient(module: SparseLinear, gradient: list[list[float]]) -> SparseLa
     return SparseLayer("layer", 0, "input", module, module.density, module.sites, None, np.zeros(module.n_synapses))
 
 
-def choose(layer: SparseLayer, n: int, survivors: list[int] | None = None, **options: object) -> list[int]:
-    live = layer.sites if survivors is None else np.array(survivors, np.int64)
-    return LargestGradient(**options).choose(layer, live, n, np.random.default_rng(0)).tolist()
+def choose(layer: SparseLayer, n: int, dead: tuple[int, ...] = (), **options: object) -> list[int]:
+    slots = np.array(dead, np.int64)
+    return LargestGradient(**options).choose(layer, slots, n, np.random.default_rng(0)).tolist()
 
 
 def test_the_largest_gradients_of_dormant_sites_win_whatever_their_sign() -> None:
@@ -45,7 +45,7 @@ def test_the_largest_gradients_of_dormant_sites_win_whatever_their_sign() -> Non
 
 def test_a_site_that_has_just_died_is_a_candidate() -> None:
     layer = with_gradient(one_layer(3, 2, [0, 4], [1.0, 1.0]), [[9, -5, 1], [2, 8, -3]])
-    assert choose(layer, 2, survivors=[0]) == [1, 4]
+    assert choose(layer, 2, dead=(1,)) == [1, 4]
 
 
 def test_of_equal_gradients_the_lower_site_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_it_is_the_top_k_of_the_dense_gradient(n_in: int, n_out: int, share: flo
 def test_where_there_is_no_gradient_births_are_uniform_and_not_all_in_the_first_rows() -> None:
     module = SparseLinear(40, 50, n_synapses=50, generator=np.random.default_rng(0), dtype=torch.float64)
     layer = with_gradient(module, np.zeros((50, 40)).tolist())
-    born = LargestGradient().choose(layer, layer.sites, 400, np.random.default_rng(0))
+    born = LargestGradient().choose(layer, np.zeros(0, np.int64), 400, np.random.default_rng(0))
     rows = np.bincount(born // 40, minlength=50)
     assert rows.max() < 20
     assert (rows > 0).all()
