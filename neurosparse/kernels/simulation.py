@@ -42,7 +42,7 @@ from neurosparse.kernels.simulation_plan import LANES, ROW, SPAN, Layout, Pop, P
 from neurosparse.kernels.simulation_synapses import SEGMENT
 from neurosparse.kernels.simulation_work import Work, borrow_work, return_work
 
-__all__ = ["Result", "run_tables"]
+__all__ = ["Result", "run_checked", "run_tables"]
 
 
 class Result(NamedTuple):
@@ -66,10 +66,15 @@ def run_tables(tables: Tables, x: NDArray[Any], *, threads: int = 1) -> Result:
 
     Samples are shared among `threads` threads; what is computed does not depend on how many.
     """
+    kind = np.bool_ if tables.kind == "spikes" else tables.dtype
+    check_array("run_tables", "x", x, kind, (None, None, tables.n_lines))
+    check_size("run_tables", "threads", threads, minimum=1)
+    return run_checked(tables, x, threads)
+
+
+def run_checked(tables: Tables, x: NDArray[Any], threads: int) -> Result:
+    """Do what `run_tables` does, with what is known to be right: C-contiguous, of this type and shape, threads >= 1."""
     spiking = tables.kind == "spikes"
-    check_array("run_tables", "x", x, np.bool_ if spiking else tables.dtype, (None, None, tables.n_lines))
-    if threads != 1:
-        check_size("run_tables", "threads", threads, minimum=1)
     n_steps, n_samples, _ = x.shape
     n_spiking, n_recorded = tables.rows
     raster = np.empty(n_steps * n_samples * n_spiking, np.bool_)
@@ -95,8 +100,7 @@ def run_tables(tables: Tables, x: NDArray[Any], *, threads: int = 1) -> Result:
 def _run_part(tables: Tables, n_steps: int, arrays: tuple[NDArray[Any], ...], first: int, last: int) -> int:
     work = borrow_work(tables, n_steps)
     x, values, raster, traces = arrays
-    # As plain tuples: to find out the types of named ones takes Numba as long as a small network takes to run.
-    additions = int(_run(tuple(tables.layout), x, values, first, last, raster, traces, tuple(work)))
+    additions = int(_run(tables.arrays, x, values, first, last, raster, traces, work))
     return_work(tables, n_steps, work)
     return additions
 
