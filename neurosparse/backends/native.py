@@ -77,9 +77,15 @@ class Native:
         known = _prepared(network)
         x = network.input.values(inputs, known.input_type)
         tables = known.tables(network, voltages="voltages" in record)
-        result = known.run(tables, np.ascontiguousarray(x), threads=self._n_threads(x.shape[1]))
-        info = {"additions": result.additions}
-        return Recording(result.spikes, result.voltages, dict(known.thresholds), network.dt, self.name, info)
+        result = known.run(tables, np.ascontiguousarray(x), self._n_threads(x.shape[1]))
+        return Recording.unchecked(
+            spikes=result.spikes,
+            voltages=result.voltages,
+            v_thresholds=dict(known.thresholds),
+            dt=network.dt,
+            backend=self.name,
+            info={"additions": result.additions},
+        )
 
     def _n_threads(self, n_samples: int) -> int:
         if n_samples < 2:
@@ -95,9 +101,9 @@ class _Prepared:
     """What need not be found out again for every sample of a network, which cannot change."""
 
     def __init__(self, network: Network) -> None:
-        from neurosparse.kernels.simulation import run_tables
+        from neurosparse.kernels.simulation import run_checked
 
-        self.run = run_tables
+        self.run = run_checked
         self.input_type = np.dtype(np.bool_) if network.input.kind == "spikes" else network.dtype
         self.thresholds = thresholds(network)
         self._tables: dict[bool, Tables] = {}

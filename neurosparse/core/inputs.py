@@ -77,7 +77,7 @@ class Input:
         if self.kind == "spikes":
             return _spikes(array).astype(dtype, copy=dtype != np.bool_)
         if self.kind == "graded":
-            return _graded(array).astype(dtype)
+            return _graded(array, dtype)
         return _analog(array, dtype)
 
 
@@ -93,18 +93,18 @@ def _spikes(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def _graded(array: NDArray[Any]) -> NDArray[Any]:
+def _graded(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
     rule = "inputs: this network takes 8-bit payloads: uint8, or floats that are multiples of 1/256 below 1"
     if array.dtype == bool:
         raise ValidationError(f"{rule}; got booleans, and spikes need Input(kind='spikes')")
     if array.dtype == np.uint8:
-        return array.astype(np.float64) / 256.0
+        return np.multiply(array, 1 / 256, dtype=dtype)  # exact in every float type
     with np.errstate(over="ignore"):
         payload = array if array.dtype.kind in "ui" else array.astype(np.float64) * 256.0
     good = (payload >= 0) & (payload <= 255) & (payload == np.floor(payload))
     if not good.all():
         raise ValidationError(f"{rule}; got {array.dtype} {array[~good].flat[0]}")
-    return payload.astype(np.float64) / 256.0
+    return np.multiply(payload, 1 / 256, dtype=dtype, casting="unsafe")
 
 
 def _analog(array: NDArray[Any], dtype: Any) -> NDArray[Any]:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.kernels.checks import check_array, check_size
-from neurosparse.kernels.simd_blocks import pack_block
+from neurosparse.kernels.simd_blocks import pack_block, transpose_block
 from neurosparse.kernels.simulation_current import add_projection, add_segment, add_step
 from neurosparse.kernels.simulation_jit import simulation_jit
 from neurosparse.kernels.simulation_neurons import (
@@ -41,8 +41,9 @@ from neurosparse.kernels.simulation_neurons import (
 from neurosparse.kernels.simulation_plan import LANES, ROW, SPAN, Layout, Pop, Proj, Tables
 from neurosparse.kernels.simulation_synapses import SEGMENT
 from neurosparse.kernels.simulation_work import Work, borrow_work, return_work
+from neurosparse.kernels.vectors import load, store
 
-__all__ = ["Result", "run_tables"]
+__all__ = ["Result", "run_checked", "run_tables"]
 
 
 class Result(NamedTuple):
@@ -66,10 +67,15 @@ def run_tables(tables: Tables, x: NDArray[Any], *, threads: int = 1) -> Result:
 
     Samples are shared among `threads` threads; what is computed does not depend on how many.
     """
+    kind = np.bool_ if tables.kind == "spikes" else tables.dtype
+    check_array("run_tables", "x", x, kind, (None, None, tables.n_lines))
+    check_size("run_tables", "threads", threads, minimum=1)
+    return run_checked(tables, x, threads)
+
+
+def run_checked(tables: Tables, x: NDArray[Any], threads: int) -> Result:
+    """Do what `run_tables` does, with what is known to be right: C-contiguous, of this type and shape, threads >= 1."""
     spiking = tables.kind == "spikes"
-    check_array("run_tables", "x", x, np.bool_ if spiking else tables.dtype, (None, None, tables.n_lines))
-    if threads != 1:
-        check_size("run_tables", "threads", threads, minimum=1)
     n_steps, n_samples, _ = x.shape
     n_spiking, n_recorded = tables.rows
     raster = np.empty(n_steps * n_samples * n_spiking, np.bool_)
@@ -95,8 +101,7 @@ def run_tables(tables: Tables, x: NDArray[Any], *, threads: int = 1) -> Result:
 def _run_part(tables: Tables, n_steps: int, arrays: tuple[NDArray[Any], ...], first: int, last: int) -> int:
     work = borrow_work(tables, n_steps)
     x, values, raster, traces = arrays
-    # As plain tuples: to find out the types of named ones takes Numba as long as a small network takes to run.
-    additions = int(_run(tuple(tables.layout), x, values, first, last, raster, traces, tuple(work)))
+    additions = int(_run(tables.arrays, x, values, first, last, raster, traces, work))
     return_work(tables, n_steps, work)
     return additions
 
@@ -118,7 +123,7 @@ def _run(layout_arrays, x, values, first_sample, last_sample, raster, traces, wo
     for sample in range(first_sample, last_sample):
         if valued:
             _pack(values, sample, work.words, lines_padded)
-            _turn_values(values, sample, work.rows, n_words)
+            _turn_values(values, sample, work.rows, work.tile)
         else:
             _pack(x, sample, work.words, lines_padded)
         for array in (work.v, work.c):
@@ -254,11 +259,22 @@ def _pack(x, sample, words, stride):
 
 
 @simulation_jit
-def _turn_values(x, sample, rows, n_words):
+def _turn_values(x, sample, rows, tile):
     """Turn the input values into a row of steps per line, zeros before the start and after the end."""
-    row_length = rows.size // x.shape[2]
-    start = row_length - n_words * LANES
-    clear(rows, 0, rows.size)
-    for t in range(x.shape[0]):
-        for j in range(x.shape[2]):
-            rows[j * row_length + start + t] = x[t, sample, j]
+    n_steps, n_samples, n = x.shape
+    n_words = (n_steps + LANES - 1) // LANES
+    row_length = rows.size // n if n else 0
+    start, whole = row_length - n_words * LANES, n // LANES * LANES
+    for j in range(n):
+        clear(rows, j * row_length, j * row_length + start)
+    for w in range(n_words):
+        steps, at = min(LANES, n_steps - w * LANES), start + w * LANES
+        clear(tile, steps * LANES, LANES * LANES)
+        for j in range(0, whole, LANES):
+            for t in range(steps):
+                store(tile, t * LANES, load(x, ((w * LANES + t) * n_samples + sample) * n + j))
+            transpose_block(rows, j * row_length + at, row_length, tile, 0, LANES)
+        for j in range(whole, n):
+            clear(rows, j * row_length + at, j * row_length + at + LANES)
+            for t in range(steps):
+                rows[j * row_length + at + t] = x[w * LANES + t, sample, j]

@@ -10,10 +10,11 @@ weights lie on a grid (`split_weights`) and the processor has such masks (AVX-51
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.registry import cpu_target
 
 from neurosparse.kernels.simd import Emitter, positions
@@ -24,7 +25,9 @@ __all__ = ["add_group", "add_group_pair", "add_group_split", "has_wide_masks"]
 
 _I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _WIDE = 2 * LANES
-_SHORTS, _INTS = ir.VectorType(_I16, _WIDE), ir.VectorType(_I32, LANES)
+_SHORTS, _INTS, _WIDE_INTS = ir.VectorType(_I16, _WIDE), ir.VectorType(_I32, LANES), ir.VectorType(_I32, _WIDE)
+_STEPS = [[8 * i + 4 * h + j for i in range(4) for j in range(4)] for h in range(2)]
+"""The 32 steps in the order in which they are joined: first the lower halves of four parts of eight, then the upper."""
 
 
 @functools.cache
@@ -94,6 +97,29 @@ add_group_pair = _adder(2)
 """The same in both words of a span."""
 
 
+def _joiner(builder: ir.IRBuilder, shifts: ir.Value) -> Callable[[ir.Value, ir.Value, list[int]], ir.Value]:
+    """Return what emits ``low + (high << shift)`` in 32 bits, for 16 of 32 steps."""
+    if not has_wide_masks():
+
+        def join(low: ir.Value, high: ir.Value, steps: list[int]) -> ir.Value:
+            lanes = ir.Constant(_INTS, steps)
+            low, high = (builder.sext(builder.shuffle_vector(part, part, lanes), _INTS) for part in (low, high))
+            return builder.add(low, builder.shl(high, shifts))
+
+        return join
+    # Two instructions: pairs put side by side, and low * 1 + high * 2**shift.
+    lower, upper = (ir.Constant(_INTS, [factor] * LANES) for factor in (1, 1 << 16))
+    factors = builder.bitcast(builder.or_(lower, builder.shl(upper, shifts)), _SHORTS)
+    kind = ir.FunctionType(_INTS, (_SHORTS, _SHORTS))
+    multiply_pairs = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.pmaddw.d.512")
+
+    def join_pairs(low: ir.Value, high: ir.Value, steps: list[int]) -> ir.Value:
+        pairs = ir.Constant(_WIDE_INTS, [part for step in steps for part in (step, _WIDE + step)])
+        return builder.call(multiply_pairs, [builder.shuffle_vector(low, high, pairs), factors])
+
+    return join_pairs
+
+
 @intrinsic
 def add_group_split(
     typingctx, slots, at, plane, members, member, sources, halves, first, last, words, words_at, shift, scale
@@ -128,15 +154,13 @@ def add_group_split(
             return added
 
         _, sums = e.loop(first, last, GROUP, [ir.Constant(_SHORTS, [0] * _WIDE)] * (2 * GROUP), entry)
-        shifts, scales = spread(shift, _INTS), e.splat(scale)
+        join, scales = _joiner(builder, spread(shift, _INTS)), e.splat(scale)
         for q in range(GROUP):
+            units = [builder.sitofp(join(sums[2 * q], sums[2 * q + 1], steps), e.vector) for steps in _STEPS]
             for h, place in enumerate(_vectors_of(slots, e, at, members_p, member, plane, q)):
-                lanes = ir.Constant(_INTS, list(range(h * LANES, (h + 1) * LANES)))
-                low, high = (
-                    builder.sext(builder.shuffle_vector(part, part, lanes), _INTS) for part in sums[2 * q : 2 * q + 2]
-                )
-                units = builder.sitofp(builder.add(low, builder.shl(high, shifts)), e.vector)
-                e.store(builder.fadd(e.load(slots_p, place), builder.fmul(units, scales)), slots_p, place)
+                in_order = [[*_STEPS[0], *_STEPS[1]].index(step) for step in range(h * LANES, (h + 1) * LANES)]
+                current = builder.fmul(builder.shuffle_vector(*units, ir.Constant(_INTS, in_order)), scales)
+                e.store(builder.fadd(e.load(slots_p, place), current), slots_p, place)
         return context.get_dummy_value()
 
     signature = types.void(

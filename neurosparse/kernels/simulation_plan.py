@@ -140,6 +140,11 @@ class Tables:
     spare: list[tuple[int, Any]] = field(default_factory=list)
 
     @cached_property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """The layout as a plain tuple: to find out the types of a named one, Numba takes as long as a small network."""
+        return tuple(self.layout)
+
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """The precision."""
         return self.layout.parameters.dtype
@@ -200,6 +205,7 @@ def make_tables(network: Network, traced: tuple[str, ...], *, split: bool = Fals
                     **synapses.add(
                         p,
                         scale=1 if inner else LANES,
+                        grouped=not inner,
                         exponent=None if inner or valued or network.grid is None else network.grid[name],
                     ),
                 )

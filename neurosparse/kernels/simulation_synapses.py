@@ -76,6 +76,9 @@ def by_target(p: Projection) -> Groups:
     return Groups(starts, members, sources, synapses)
 
 
+_NO_GROUPS = Groups(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int64))
+
+
 class Split(NamedTuple):
     """Weights on a grid as two 16-bit integers: ``(low + (high << shift)) * 2**-q``.
 
@@ -124,7 +127,7 @@ class SynapseTables:
         self._halves = [np.zeros((0, 2), np.uint32)]
         self._scales: list[float] = []
 
-    def add(self, p: Projection, *, scale: int, exponent: int | None) -> dict[str, int]:
+    def add(self, p: Projection, *, scale: int, grouped: bool, exponent: int | None) -> dict[str, int]:
         """Append a projection.
 
         Parameters
@@ -132,6 +135,8 @@ class SynapseTables:
         p : Projection
         scale : int
             What targets are multiplied by in the order by source.
+        grouped : bool
+            Whether the order by target will be used.
         exponent : int, optional
             Of the weights' grid, if they may be split.
 
@@ -140,7 +145,7 @@ class SynapseTables:
         dict
             Where it is: the fields of `neurosparse.kernels.simulation_plan.Proj` of these names.
         """
-        groups = by_target(p)
+        groups = by_target(p) if grouped else _NO_GROUPS
         parts = split_weights(p, exponent) if self._split and exponent is not None else None
         if self._split:
             halves = np.zeros((p.n_synapses, 2), np.uint32) if parts is None else parts.halves

@@ -18,7 +18,7 @@ _KEPT_NEURON_STEPS = 1 << 26
 
 
 class Work(NamedTuple):
-    """See `borrow_work` for the shapes; in units of a network's padded neurons.
+    """See `_make` for the shapes; in units of a network's padded neurons.
 
     Parameters
     ----------
@@ -56,16 +56,16 @@ class Work(NamedTuple):
     touched: NDArray[np.uint16]
 
 
-def borrow_work(tables: Tables, n_steps: int) -> Work:
-    """Return arrays for a run of `n_steps` >= 1 steps: those of an earlier run of as many steps, or new ones."""
+def borrow_work(tables: Tables, n_steps: int) -> tuple[NDArray[Any], ...]:
+    """Return the fields of `Work` for `n_steps` >= 1 steps: those of an earlier run of as many steps, or new ones."""
     try:
         steps, work = tables.spare.pop()  # one atomic operation: threads share the list
     except IndexError:
-        return _make(tables, n_steps)
-    return work if steps == n_steps else _make(tables, n_steps)
+        return tuple(_make(tables, n_steps))
+    return work if steps == n_steps else tuple(_make(tables, n_steps))
 
 
-def return_work(tables: Tables, n_steps: int, work: Work) -> None:
+def return_work(tables: Tables, n_steps: int, work: tuple[NDArray[Any], ...]) -> None:
     """Keep `work` for the next run."""
     if n_steps * (tables.n_padded + tables.lines_padded) <= _KEPT_NEURON_STEPS:
         tables.spare.append((n_steps, work))

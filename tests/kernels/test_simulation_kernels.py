@@ -38,6 +38,7 @@ def test_populations_of_a_loop_form_one_component_between_the_others() -> None:
     projections = [Proj(*row) for row in tables.layout.projections.tolist()]
     # into a, into b (from c inside the loop, then from a), into c, into d
     assert [p.inner for p in projections] == [0, 1, 0, 1, 0]
+    assert [p.n_groups for p in projections] == [1, 0, 1, 0, 1]  # spikes within a loop go by source
     assert [p.delay for p in projections] == [0, 1, 2, 0, 0]
     assert [p.slot for p in projections] == [0, 0, 1, 0, 0]  # off the grid two sums are kept apart
 

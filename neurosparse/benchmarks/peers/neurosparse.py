@@ -133,7 +133,7 @@ class TrainingStep:
 
 
 class Simulation:
-    """Every sample alone, by the whole call of `simulate`; seconds are the mean over samples."""
+    """Every sample alone, by the whole call of `simulate`; seconds are the median over samples."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
@@ -143,10 +143,12 @@ class Simulation:
         work.check_spikes(dict(simulate(self.network, self.x, backend="native").spikes))
 
     def step(self) -> float:
-        begin = time.perf_counter()
+        seconds = []
         for sample in self.samples:
+            begin = time.perf_counter()
             simulate(self.network, sample, backend="native")
-        return (time.perf_counter() - begin) / len(self.samples)
+            seconds.append(time.perf_counter() - begin)
+        return statistics.median(seconds)
 
     def facts(self) -> dict[str, float]:
         spikes = {name: self.work.arrays[f"expected_{name}"].astype(bool) for name in self.work.settings["populations"]}

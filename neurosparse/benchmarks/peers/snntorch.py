@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ class TrainingStep:
 
 
 class Simulation:
-    """Five samples, each alone, without gradients; seconds are the mean over them."""
+    """Five samples, each alone, without gradients; seconds are the median over them."""
 
     def __init__(self, work: Work) -> None:
         self.populations = work.settings["populations"]
@@ -111,10 +112,12 @@ class Simulation:
         return {name: torch.stack(r).bool().numpy() for name, r in zip(self.populations, rasters, strict=True)}
 
     def step(self) -> float:
-        begin = time.perf_counter()
+        seconds = []
         for sample in self.samples:
+            begin = time.perf_counter()
             self.run(sample)
-        return (time.perf_counter() - begin) / len(self.samples)
+            seconds.append(time.perf_counter() - begin)
+        return statistics.median(seconds)
 
     def facts(self) -> dict[str, float]:
         return {}
