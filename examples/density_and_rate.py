@@ -4,7 +4,7 @@
     python examples/density_and_rate.py --only-report
 
 The training of `methods_on_mnist.py`; DEEP R at 10 and 2 % and the dense network, each with three strengths of an L1
-penalty on the firing rates of hidden neurons, three seeds. Operations are counted on 500 test images, those that hidden
+penalty on the firing rates of hidden neurons, ten seeds. Operations are counted on 500 test images, those that hidden
 spikes cause apart from those of the input, whose pixels no penalty can change.
 
 What would falsify it: a penalty that saves fewer of the hidden operations in a sparse network than in the dense one at
@@ -34,7 +34,7 @@ from neurosparse.training.run import NETWORK
 STRENGTHS = [0.0, 1e-3, 1e-2]
 DENSITIES = {"deep_r": [0.1, 0.02], "dense": [1.0]}
 LEARNING_RATES = {"deep_r": 2e-2, "dense": 3e-3}
-SEEDS = 3
+SEEDS = 10
 RESULTS = Path(__file__).parent / "results"
 
 
