@@ -108,10 +108,16 @@ def logarithmic(ax: Axes, which: Literal["x", "y"], ticks: Sequence[float] = ())
 
 
 def _short(value: float) -> str:
-    """Return a number as it is read at an axis: 0.05, 2 000, 50k, 2M."""
+    """Return a number as it is read at an axis.
+
+    >>> [_short(value) for value in (0.05, 2000, 16384, 50000, 2e6)]
+    ['0.05', '2 000', '16 384', '50k', '2M']
+    """
     if value >= 1e6:
         return f"{value / 1e6:.4g}M"
-    return f"{value / 1e3:.4g}k" if value >= 1e4 else f"{value:,.4g}".replace(",", " ")
+    if value >= 1e4 and value % 100 == 0:
+        return f"{value / 1e3:.4g}k"
+    return f"{value:,.0f}".replace(",", " ") if value >= 1e4 else f"{value:,.4g}".replace(",", " ")
 
 
 def whole_numbers(axis: Axis) -> None:
