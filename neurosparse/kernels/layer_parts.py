@@ -151,16 +151,26 @@ def new_state(
     )
 
 
-def gradient_rows(owner: str, field: str, gradient: NDArray | None, n: int, lanes: Lanes, dtype: np.dtype) -> NDArray:
+def gradient_rows(
+    owner: str,
+    field: str,
+    gradient: NDArray | None,
+    n: int,
+    lanes: Lanes,
+    dtype: np.dtype,
+    *,
+    steps_too: bool = False,
+) -> NDArray:
     """Return an incoming gradient as rows (n, n_lanes), transposed if it is (time, batch, neuron); no rows for None.
 
-    A pass of its own: read step by step it is sequential, while a neuron's own lanes lie a page apart each.
+    The transposition is a pass of its own: read step by step it is sequential, while a neuron's own lanes lie a page
+    apart each. With `steps_too` the caller takes (time, batch, neuron) as it is.
     """
     if gradient is None:
         return np.zeros((0, 0), dtype)
     if gradient.ndim == 3:
         check_array(owner, field, gradient, dtype, (lanes.n_steps, lanes.n_samples, n))
-        return to_rows(gradient)
+        return gradient if steps_too else to_rows(gradient)
     check_array(owner, field, gradient, dtype, (n, lanes.n_lanes))
     return gradient
 

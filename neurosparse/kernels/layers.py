@@ -172,12 +172,8 @@ def backward(
     dtype = cells.beta.dtype
     n = cells.beta.size
     check_state(owner, state, cells, lanes, want_alpha=want_alpha)
-    in_steps = g_spikes is not None and g_spikes.ndim == 3 and lanes.n_lanes <= _GATHERED_LANES
-    if g_spikes is not None and in_steps:
-        check_array(owner, "g_spikes", g_spikes, dtype, (lanes.n_steps, lanes.n_samples, n))
-        spikes = g_spikes
-    else:
-        spikes = gradient_rows(owner, "g_spikes", g_spikes, n, lanes, dtype)
+    as_it_is = lanes.n_lanes <= _GATHERED_LANES
+    spikes = gradient_rows(owner, "g_spikes", g_spikes, n, lanes, dtype, steps_too=as_it_is)
     if outgoing is not None:
         check_outgoing(owner, outgoing, n, lanes, dtype)
         if g_spikes is not None:
@@ -209,7 +205,7 @@ def backward(
         run(
             compiled_backward.backward, 4 * state.v.size + values.size * lanes.n_words,
             linear.indptr, linear.indices, linear.rows.reshape(-1), unit, events, starts, linear.method == "events",
-            spikes.reshape(-1), in_steps, _arrays_of(outgoing, dtype), voltages.reshape(-1), surrogate,
+            spikes.reshape(-1), spikes.ndim == 3, _arrays_of(outgoing, dtype), voltages.reshape(-1), surrogate,
             dtype.type(steepness), cells, shape, state, gradients, parts(n),
         )  # fmt: skip
     return Adjoint(
