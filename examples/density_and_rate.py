@@ -22,10 +22,9 @@ import numpy as np
 
 from neurosparse.analysis.metrics import synaptic_operations
 from neurosparse.analysis.palette import new_axes, png, series, style_axes
-from neurosparse.backends.base import simulate
+from neurosparse.backends.base import fastest_exact, simulate
 from neurosparse.core.network import INPUT, Network
 from neurosparse.sweep import Sweep, SweepPlan, read_results
-from neurosparse.sweep.costs import fastest_engine
 from neurosparse.sweep.work import run_sweep
 from neurosparse.training.config import RunConfig
 from neurosparse.training.inputs import load_inputs
@@ -57,7 +56,7 @@ def rows_of(folder: Path, strength: float) -> list[dict[str, Any]]:
     for result in read_results(folder):
         network = Network.load(folder / result.run / NETWORK)
         inputs, _ = load_inputs(folder / result.run, "test", 500)
-        recording = simulate(network, inputs, backend=fastest_engine(network))
+        recording = simulate(network, inputs, backend=fastest_exact(network))
         events = np.count_nonzero(inputs, axis=(0, 1))
         first = [p for p in network.projections if p.source == INPUT]
         driven = sum(int(events @ np.bincount(p.indices, minlength=p.n_source)) for p in first)

@@ -32,6 +32,28 @@ def test_a_study_says_how_to_run_it_again_and_with_what_it_can_be_compared(page:
     assert "<!--=" in text, "no number of its text comes from the results"
 
 
+EXPLAINS_ALL = """
+import contextlib, io, pathlib, runpy, sys
+for path in sorted(pathlib.Path("examples").glob("*.py")):
+    sys.argv, said = [str(path), "--help"], io.StringIO()
+    sys.path[0] = "examples"
+    is_script = 'if __name__ == "__main__"' in path.read_text(encoding="utf-8")
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        runpy.run_path(str(path), run_name="__main__")
+    print(path.name, "usage:" in said.getvalue() or not is_script)
+"""
+
+
+def test_every_example_imports_and_explains_itself() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    options = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, "timeout": 300}
+    done = subprocess.run([sys.executable, "-c", EXPLAINS_ALL], check=False, **options)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) >= 10
+    assert [name for name, said in lines if said != "True"] == []
+
+
 @pytest.fixture(scope="module")
 def entries() -> ModuleType:
     """`examples/methods_entries.py`."""
