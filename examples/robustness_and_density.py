@@ -5,7 +5,7 @@
 
 The training of `methods_on_mnist.py`, natural images only. DEEP R and static random connectivity at 10 and 2 %, and
 dense networks trained for 1, 2, 3 and 6 epochs, so that for each sparse network there is a dense one of about the same
-clean accuracy. Attacked are the pixels of 200 test images: FGSM and PGD (20 steps, 2 starts) through three surrogate
+clean accuracy. Attacked are the pixels of 1 000 test images: FGSM and PGD (20 steps, 2 starts) through three surrogate
 gradients, and Square, which needs none; a sample counts as robust if nothing gets it misread. The checks against masked
 gradients are part of the result.
 
@@ -35,7 +35,7 @@ from neurosparse.training.robustness import evaluate_robustness
 from neurosparse.training.run import NETWORK, evaluate, train
 
 EPSILONS = [0.02, 0.05, 0.1]
-SAMPLES, SEEDS = 200, 3
+SAMPLES, SEEDS = 1000, 5
 FILE = "robustness.json"
 RESULTS = Path(__file__).parent / "results"
 SPARSE: dict[str, dict[str, Any]] = {
