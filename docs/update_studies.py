@@ -70,18 +70,30 @@ def states_table() -> str:
     return table(["validation accuracy, %", *(f"`{s}`" for s in states)], rows)
 
 
+def against(name: str, other: str, rows: list[Row]) -> Paired:
+    """Return the paired test of the runs of one method against those of another."""
+    filled = [{"density": 0.0, "synaptic_operations": 0.0, "seconds": 0.0, **r} for r in rows]
+    (test,) = paired_tests([r for r in filled if r["method"] in (name, other)])
+    if test.first == name:
+        return test
+    return Paired(name, other, test.density, test.n, -test.difference, -test.high, -test.low, test.p)
+
+
 def variant(name: str) -> Paired:
     """Return the paired test of a variant against the reference."""
     found = result("deep_r_ablations")
+    return against(name, "reference", [{**r, "method": m} for m in (name, "reference") for r in found[m]])
+
+
+def newborns(state: str, density: float, epochs: int) -> str:
+    """Return how many points of validation accuracy a state of newborns is above the corrected age, and the 95 %."""
     rows = [
-        {**r, "method": m, "density": 0.0, "synaptic_operations": 0.0, "seconds": 0.0}
-        for m in (name, "reference")
-        for r in found[m]
+        {**r, "method": r["state"], "test_accuracy": r["validation_accuracy"]}
+        for r in result("deep_r_states")
+        if (r["density"], r["epochs"]) == (density, epochs)
     ]
-    (test,) = paired_tests(rows)
-    if test.first == name:
-        return test
-    return Paired(name, "reference", 0.0, test.n, -test.difference, -test.high, -test.low, test.p)
+    test = against(state, "age_corrected", rows)
+    return f"{100 * test.difference:+.2f} ± {50 * (test.high - test.low):.2f}"
 
 
 # ---- density_and_rate
@@ -241,7 +253,8 @@ def number(key: str) -> str:
 
     ``accuracy METHOD DENSITY``; ``emergent METHOD VALUE`` (accuracy and the density reached); ``difference METHOD
     METHOD DENSITY`` (points, with its p); ``ratio KEY METHOD METHOD DENSITY`` (how many times as large the first one's
-    is); ``variant NAME`` (points against the reference); ``saved`` and ``lost DENSITY STRENGTH`` (hidden operations,
+    is); ``variant NAME`` (points against the reference); ``newborns STATE DENSITY EPOCHS`` (points against the corrected
+    age); ``saved`` and ``lost DENSITY STRENGTH`` (hidden operations,
     points of accuracy); ``robust RADIUS NETWORK``; ``benefit WHAT DENSITY`` (how many times as much dense training
     takes); ``hill ARM METHOD DENSITY`` and ``hill-best ARM`` (points above the tuned dense network); ``large
     peak_rss`` (of the large layer).
@@ -277,6 +290,8 @@ def number(key: str) -> str:
         return hill_best(words[0])
     if kind == "large":
         return f"{suite.load(BENCHMARK)['large_layer']['facts'][rest] / 1e6:.0f} MB"
+    if kind == "newborns":
+        return newborns(words[0], float(words[1]), int(words[2]))
     if kind == "variant":
         return f"{100 * variant(rest).difference:+.2f}"
     raise SystemExit(f"docs/studies: unknown number {key!r}")
