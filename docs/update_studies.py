@@ -254,9 +254,9 @@ def number(key: str) -> str:
     ``accuracy METHOD DENSITY``; ``emergent METHOD VALUE`` (accuracy and the density reached); ``difference METHOD
     METHOD DENSITY`` (points, with its p); ``ratio KEY METHOD METHOD DENSITY`` (how many times as large the first one's
     is); ``variant NAME`` (points against the reference); ``newborns STATE DENSITY EPOCHS`` (against the corrected
-    age); ``saved`` and ``lost DENSITY STRENGTH`` (hidden operations, points of accuracy); ``robust RADIUS NETWORK``; ``benefit WHAT DENSITY`` (how many times as much dense training
-    takes); ``hill ARM METHOD DENSITY`` and ``hill-best ARM`` (points above the tuned dense network); ``large
-    peak_rss`` (of the large layer).
+    age); ``saved`` and ``lost DENSITY STRENGTH`` (hidden operations, points of accuracy); ``robust RADIUS NETWORK``;
+    ``benefit WHAT DENSITY`` (how many times as much dense training takes); ``hill ARM METHOD DENSITY`` and ``hill-best
+    ARM`` (points above the tuned dense network); ``large peak_rss`` (of the large layer).
     """
     kind, _, rest = key.partition(" ")
     words = rest.split(" ")
