@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from neurosparse.kernels import products
@@ -33,8 +33,6 @@ class Owed:
 
     placeholder: Tensor
     outgoing: Outgoing
-    csc: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
-    values: Any
     task: int
 
 
@@ -51,8 +49,7 @@ def owe(call: Call, values: Any, g: Any) -> Tensor:
     pointers, targets, slots = cast(Any, call.index).csc
     placeholder = torch.zeros((), dtype=call.source.anchor.dtype).expand(call.source.anchor.shape)
     outgoing = Outgoing(pointers, targets, values[slots], g)
-    maker = cast(Any, call.source.maker)
-    maker.owed = Owed(placeholder, outgoing, cast(Any, call.index).csc, values, torch._C._current_graph_task_id())
+    cast(Any, call.source.maker).owed = Owed(placeholder, outgoing, torch._C._current_graph_task_id())
     return placeholder
 
 
@@ -66,6 +63,7 @@ def settle(call: Call, g_spikes: Tensor | None) -> tuple[Tensor | None, Outgoing
         return g_spikes, None
     if g_spikes is None or g_spikes.data_ptr() == owed.placeholder.data_ptr():
         return None, owed.outgoing
-    g: Any = owed.outgoing.g
-    rows = products.input_gradient(*owed.csc, owed.values, g, call.lanes, steps_layout=False)
+    o = owed.outgoing
+    in_order = np.arange(o.targets.size, dtype=np.int32)
+    rows = products.input_gradient(o.indptr, o.targets, in_order, o.weights, o.g, call.lanes, steps_layout=False)
     return g_spikes + tensor_of_rows(rows, call.lanes), None
