@@ -10,11 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosparse.core.rng import sample_distinct
 from neurosparse.errors import ValidationError
 from neurosparse.kernels.checks import check_array, check_csr, check_size
 from neurosparse.kernels.jit import jit
 
-__all__ = ["csc_from_csr", "csr_from_sites", "dormant_sites", "order_message"]
+__all__ = ["csc_from_csr", "csr_from_sites", "dormant_sites", "draw_dormant", "order_message"]
 
 _OK, _RANK_ORDER, _DEAD_RANGE = 0, 1, 2
 _NOBODY = np.zeros(0, np.int64)
@@ -235,6 +236,19 @@ def _dormant_sites(live, ranks, dead, sites):
                 low = middle + 1
         sites[g] = rank + low - d
     return _OK, 0
+
+
+def draw_dormant(
+    live: NDArray[np.int64],
+    n_sites: int,
+    n: int,
+    generator: np.random.Generator,
+    *,
+    dead: NDArray[np.int64] = _NOBODY,
+) -> NDArray[np.int64]:
+    """Draw `n` distinct ones of the sites below `n_sites` that are not `live`, or whose slots are `dead`; sorted."""
+    ranks = sample_distinct(generator, n_sites - live.size + dead.size, n)
+    return dormant_sites(live, ranks, dead)
 
 
 def order_message(owner: str, field: str, keys: NDArray[np.int64], where: int) -> str:

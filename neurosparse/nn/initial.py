@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurosparse.core.rng import sample_distinct, stream
+from neurosparse.core.rng import stream
 from neurosparse.errors import ValidationError
-from neurosparse.kernels.topology import dormant_sites
-from neurosparse.kernels.turnover import Turnover
+from neurosparse.kernels.topology import draw_dormant
 
 __all__ = ["checked_size", "initial_sites", "initial_weights", "numpy_generator", "synapse_count"]
 
@@ -23,9 +22,8 @@ def initial_sites(in_features: int, out_features: int, count: int, rng: np.rando
     A site is the key ``target * in_features + source``. Needs ``out_features <= count <= in_features * out_features``.
     """
     first = np.arange(out_features, dtype=np.int64) * in_features + rng.integers(in_features, size=out_features)
-    ranks = sample_distinct(rng, in_features * out_features - out_features, count - out_features)
-    others = dormant_sites(first, ranks)
-    return Turnover(first, np.zeros(0, np.int64), others).moved(first, others)
+    others = draw_dormant(first, in_features * out_features, count - out_features, rng)
+    return np.sort(np.concatenate([first, others]))
 
 
 def initial_weights(fan_in: NDArray[np.integer], gain: float, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neurosparse.core.rng import sample_distinct, stream
 from neurosparse.errors import ValidationError
 from neurosparse.kernels.hashing import signs_from_hash
-from neurosparse.kernels.topology import dormant_sites
+from neurosparse.kernels.topology import draw_dormant
 from neurosparse.rewiring.layer import SparseLayer
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "Signs",
     "UniformDormant",
     "ZeroValues",
-    "draw_dormant",
 ]
 
 Sites = NDArray[np.int64]
@@ -64,17 +63,11 @@ class UniformDormant:
         """See `BirthSites`."""
         free = dead[:0] if self.exclude_just_dead else dead
         n_others = min(n, layer.n_sites - layer.n_live + free.size)
-        born = draw_dormant(layer.sites, free, layer.n_sites, n_others, generator)
+        born = draw_dormant(layer.sites, layer.n_sites, n_others, generator, dead=free)
         if born.size == n:
             return born
         just_dead = layer.sites[dead]
         return np.union1d(born, just_dead[sample_distinct(generator, dead.size, n - born.size)])
-
-
-def draw_dormant(live: Sites, dead: Slots, n_sites: int, n: int, generator: np.random.Generator) -> Sites:
-    """Draw `n` of the sites below `n_sites` that are not `live`, or whose slots are among the `dead`; sorted."""
-    ranks = sample_distinct(generator, n_sites - live.size + dead.size, n)
-    return dormant_sites(live, ranks, dead)
 
 
 class BirthValues(Protocol):

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosparse.errors import NeurosparseError, ValidationError
-from neurosparse.rewiring.birth import Signs, Sites, Slots, draw_dormant
+from neurosparse.kernels.topology import draw_dormant
+from neurosparse.rewiring.birth import Signs, Sites, Slots
 from neurosparse.rewiring.layer import SparseLayer
 
 __all__ = ["LargestGradient"]
@@ -51,7 +52,7 @@ class LargestGradient:
         born = np.sort(best.sites)
         if born.size < n:
             taken = np.union1d(survivors, born)
-            born = np.union1d(born, draw_dormant(taken, dead[:0], layer.n_sites, n - born.size, generator))
+            born = np.union1d(born, draw_dormant(taken, layer.n_sites, n - born.size, generator))
         return born
 
     def _candidates(
