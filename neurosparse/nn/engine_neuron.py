@@ -23,19 +23,13 @@ from neurosparse.nn.surrogates import Surrogate, identify
 
 __all__ = ["Neurons", "has_hooks", "learnable", "neurons_of"]
 
-_MODES = {
-    ("_base_int", snn.Leaky, True): membrane.NONE,
-    ("_base_int", snn.Leaky, False): membrane.NONE,
-    ("_base_int", snn.Synaptic, True): membrane.NONE,
-    ("_base_int", snn.Synaptic, False): membrane.NONE,
-    ("_base_sub", snn.Leaky, True): membrane.SUBTRACT,
-    ("_base_sub", snn.Synaptic, True): membrane.SUBTRACT,
-    ("_base_sub", snn.Leaky, False): membrane.SUBTRACT_NOW,
-    ("_base_sub", snn.Synaptic, False): membrane.SUBTRACT_NOW,
-    ("_base_zero", snn.Leaky, True): membrane.ZERO,
-    ("_base_zero", snn.Leaky, False): membrane.ZERO_NOW,
-    ("_base_zero", snn.Synaptic, True): membrane.ZERO_DISCARD,
-    ("_base_zero", snn.Synaptic, False): membrane.ZERO_NOW,
+_MODES = {  # by snnTorch's state function and its reset_delay
+    ("_base_int", True): membrane.NONE,
+    ("_base_int", False): membrane.NONE,
+    ("_base_sub", True): membrane.SUBTRACT,
+    ("_base_sub", False): membrane.SUBTRACT_NOW,
+    ("_base_zero", True): membrane.ZERO,
+    ("_base_zero", False): membrane.ZERO_NOW,
 }
 _RESET_CODES = {"_base_sub": 0, "_base_zero": 1, "_base_int": 2}  # snnTorch's, as in SpikingNeuron.reset_dict
 _FLAGS = ("init_hidden", "output", "inhibition", "state_quant", "reset_delay", "spike_grad")
@@ -149,7 +143,9 @@ def _all(values: Tensor, holds: Callable[..., Any], *others: float) -> bool:
 
 def _mode(neuron: Any) -> int | None:
     # The function chosen at construction is what really resets; the attribute can be changed without effect.
-    return _MODES.get((neuron.state_function.__name__, type(neuron), bool(neuron.reset_delay)))
+    mode = _MODES.get((neuron.state_function.__name__, bool(neuron.reset_delay)))
+    # a delayed reset to zero of a Synaptic also forgets what has come in at that step
+    return membrane.ZERO_DISCARD if mode == membrane.ZERO and type(neuron) is snn.Synaptic else mode
 
 
 def has_hooks(module: nn.Module) -> bool:
