@@ -43,7 +43,6 @@ class Parallel:
     """
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
-        self.__wrapped__ = function
         self.threaded = _compiled(function, "", {"parallel": True, **options})
         self.serial = _compiled(function, "-serial", options)
 

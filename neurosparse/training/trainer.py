@@ -241,7 +241,7 @@ class Trainer:
         return total / len(labels)
 
     def _validation_inputs(self) -> NDArray[Any]:
-        generator = stream(self.config.seed, "encoding", "validation") if self.encoder.random else None
+        generator = stream(self.config.seed, "encoding", "validation")
         return self.encoder.encode(self.validation.flat, self.config.data.n_steps, generator=generator)
 
     def _encode(self, images: NDArray[np.uint8], *names: str | int) -> Tensor:
