@@ -12,15 +12,13 @@ from types import TracebackType
 
 from neurosparse.benchmarks.lineup import PEERS, Lineup
 from neurosparse.benchmarks.process import ContestantProcess
-from neurosparse.benchmarks.rounds import Times, take_turns
+from neurosparse.benchmarks.rounds import Burst, Times, take_turns
 from neurosparse.errors import SidecarError
 
 __all__ = ["Contest", "Contestant", "Measured"]
 
 _log = logging.getLogger(__name__)
 _PATH = re.compile(r"(?<![\w.])/[\w./-]+")  # results are published: they should not name places of a machine
-_BURST = 4  # steps in a turn, of which the first is not counted
-_LONG_S = 0.3  # a step longer than this evens out by itself what shorter ones need a mean for
 
 
 @dataclass(frozen=True)
@@ -86,15 +84,14 @@ class Contest:
         """
         failed: dict[str, str] = {}
         before: dict[str, int] = {}
-        bursts: dict[str, int] = {}
+        bursts: dict[str, Burst] = {}
         for title, process in list(self._processes.items()):
             try:
                 if rehearsal is not None:
                     process.load(rehearsal)
                     process.run(1)
                 before[title] = process.load(folder)
-                last = process.run(2)[-1]  # the first compiles, and fills memory pools
-                bursts[title] = _BURST if last < _LONG_S else 2
+                bursts[title] = Burst.of(process.run(2)[-1])  # the first compiles, and fills memory pools
             except SidecarError as error:
                 if self._contestants[title].peer == "neurosparse":
                     raise

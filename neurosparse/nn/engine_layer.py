@@ -69,13 +69,14 @@ class FusedLayer(torch.autograd.Function):
             linear = _linear(call, weights, call.plan.forward_events)
             state = layers.forward(linear, _array(bias), cells, lanes, keep=keep, start=start)
         call.words = state.words
-        ctx.state = state
         voltages = None
         if call.want_voltages:
             voltages = tensor_of_rows(state.post if state.post.size else state.v, lanes)
-        # Saved for their version counters: a weight or a returned voltage that is changed in place is an error, not a
-        # wrong gradient.
-        ctx.save_for_backward(weights, recurrent, voltages)
+        # Saved, and not just kept, for two reasons. A weight or a returned voltage that is changed in place is an error,
+        # not a wrong gradient; and torch lets go of the activity after the backward pass, so the next forward pass finds
+        # its memory free even while the user still holds the last output.
+        ctx.save_for_backward(weights, recurrent, voltages, *engine_state.kept_of(state))
+        ctx.start = state.start_v, state.start_c
         end = engine_state.end_of(state, lanes, recurrent is not None) if call.want_state else (None, None, None)
         return anchor.new_zeros(()).expand(lanes.n_steps, lanes.n_samples, call.n), voltages, *end
 
@@ -90,12 +91,13 @@ class FusedLayer(torch.autograd.Function):
         for index in (call.index, call.recurrence):
             if index is not None:
                 index.check_current()
-        weights, recurrent, _ = ctx.saved_tensors
+        weights, recurrent, _, *kept = ctx.saved_tensors
+        state = engine_state.activity_of(kept, call.words, ctx.start)
         carry = None
         if call.want_state or any(ctx.needs_input_grad[8:]):
             carry = engine_state.carry_of(g_end, (call.n, call.lanes.padded), call.neurons.cells.beta.dtype)
         adjoint, g_recurrent, g_start_spikes = _differentiate(
-            ctx, weights, recurrent, g_spikes, g_voltages, g_end[2], carry
+            ctx, state, weights, recurrent, g_spikes, g_voltages, g_end[2], carry
         )
         want_input, want_weights = ctx.needs_input_grad[:2]
         g_weights = None
@@ -115,6 +117,7 @@ class FusedLayer(torch.autograd.Function):
 
 def _differentiate(
     ctx: Any,
+    state: engine_state.Activity,
     weights: Tensor,
     recurrent: Tensor | None,
     g_spikes: Tensor | None,
@@ -142,7 +145,7 @@ def _differentiate(
     if recurrent is not None:
         recurrence = _recurrence(call, recurrent)
         g_last = None if g_last_spikes is None else g_last_spikes.contiguous().numpy()
-        adjoint = backward_recurrent(ctx.state, recurrence, *arguments, **options, g_last_spikes=g_last)
+        adjoint = backward_recurrent(state, recurrence, *arguments, **options, g_last_spikes=g_last)
         g_recurrent = None
         if want_recurrent:
             g_recurrent = products.value_gradient(
@@ -169,7 +172,7 @@ def _differentiate(
         layout = "sum" if source.constant else "tiles" if fused and not engine_owed.can_owe(call) else "rows"
     linear = _linear(call, weights, call.plan.backward_events) if fused and want_weights else None
     adjoint = layers.backward(
-        ctx.state, *arguments, **options, outgoing=outgoing, linear=linear, want_bias=want_bias, current=layout
+        state, *arguments, **options, outgoing=outgoing, linear=linear, want_bias=want_bias, current=layout
     )
     return adjoint, None, None
 

@@ -6,6 +6,7 @@ gradients follow the kernels' convention (`FusedLayer`), so they only ever trave
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -19,9 +20,31 @@ from neurosparse.kernels.lanes import Lanes, expand_spikes
 from neurosparse.kernels.recurrent import Recurrence
 from neurosparse.kernels.vectors import LANES
 
-__all__ = ["State", "carry_of", "end_of", "gradients_before", "start_of", "words_of"]
+__all__ = [
+    "Activity",
+    "State",
+    "activity_of",
+    "carry_of",
+    "end_of",
+    "gradients_before",
+    "kept_of",
+    "start_of",
+    "words_of",
+]
 
 State = tuple[NDArray[Any], NDArray[Any]]  # of voltages and synaptic currents, or their gradients: (n, padded) each
+
+
+def kept_of(activity: Activity) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the large arrays of `activity` as tensors that look into them, for autograd to save."""
+    v, post, synaptic = (torch.from_numpy(rows) for rows in (activity.v, activity.post, activity.synaptic))
+    return v, post, synaptic
+
+
+def activity_of(kept: Sequence[Tensor], words: NDArray[np.uint16], start: State) -> Activity:
+    """Return the activity again, from what `kept_of` gave, its spikes and what it started from."""
+    v, post, synaptic = (rows.numpy() for rows in kept)
+    return Activity(v, post, synaptic, words, *start)
 
 
 def start_of(voltage: Tensor | None, synaptic: Tensor | None) -> State | None:

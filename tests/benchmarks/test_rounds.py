@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from neurosparse.benchmarks.growth import slope_ratio
-from neurosparse.benchmarks.rounds import best, medians, ratio, take_turns
+from neurosparse.benchmarks.rounds import Burst, best, medians, ratio, take_turns
 
 
 class Clock:
@@ -21,21 +21,22 @@ class Clock:
         return [next(self.seconds) for _ in range(n_steps)]
 
 
-def test_contestants_take_turns_and_the_first_step_of_a_turn_is_not_counted() -> None:
+def test_contestants_take_turns_and_the_first_steps_of_a_turn_are_not_counted() -> None:
     log: list[str] = []
     a, b = Clock("a", [9.0, 1.0, 2.0, 3.0], log), Clock("b", [7.0, 5.0], log)
-    times = take_turns({"a": a, "b": b}, {"a": 4, "b": 2}, n_rounds=2)
+    times = take_turns({"a": a, "b": b}, {"a": Burst(1, 3), "b": Burst(1, 1)}, n_rounds=2)
     assert log == ["a", "b", "a", "b"]
     assert times == {"a": [2.0, 2.0], "b": [5.0, 5.0]}
 
 
-def test_a_single_step_in_a_turn_counts() -> None:
-    assert take_turns({"a": Clock("a", [9.0], [])}, {"a": 1}, n_rounds=1) == {"a": [9.0]}
+@pytest.mark.parametrize(("step_s", "warm", "counted"), [(0.005, 20, 20), (0.04, 3, 3), (0.2, 1, 3), (5.0, 1, 1)])
+def test_a_turn_warms_up_for_a_tenth_of_a_second_and_counts_as_long(step_s: float, warm: int, counted: int) -> None:
+    assert Burst.of(step_s) == (warm, counted)
 
 
 @pytest.mark.parametrize(("n_rounds", "taken"), [(10, 3), (2, 2)])
 def test_a_spent_budget_leaves_three_rounds(n_rounds: int, taken: int) -> None:
-    times = take_turns({"a": Clock("a", [1.0], [])}, {"a": 2}, n_rounds=n_rounds, budget_s=-1.0)
+    times = take_turns({"a": Clock("a", [1.0], [])}, {"a": Burst(1, 1)}, n_rounds=n_rounds, budget_s=-1.0)
     assert len(times["a"]) == taken
 
 
