@@ -58,8 +58,8 @@ def list_events(words: NDArray[np.uint16], words_per_chunk: int) -> tuple[NDArra
     events = borrow((int(starts[-1]),), kind)
     if events.size:
         run(
-            _fill_events, words.size, words.view(np.uint8), 2 * words_per_chunk, n_chunks, starts, kind(nowhere),
-            _BITS.reshape(-1), events, parts(words.shape[0]),
+            _fill_events, words.size, words, words_per_chunk, n_chunks, starts, kind(nowhere), _BITS.reshape(-1),
+            events, parts(words.shape[0]),
         )  # fmt: skip
     return events, starts
 
@@ -81,19 +81,18 @@ _BITS = np.array(
 
 
 @jit(parallel=True)
-def _fill_events(octets, octets_per_chunk, n_chunks, starts, nowhere, table, events, n_parts):
-    n = octets.shape[0]
+def _fill_events(words, words_per_chunk, n_chunks, starts, nowhere, table, events, n_parts):
+    n, n_words = words.shape
     for part in prange(n_parts):
-        local = np.empty(8 * octets_per_chunk + 2 * GROUP, events.dtype)
+        local = np.empty(LANES * (words_per_chunk + 1), events.dtype)
         for i in range(part * n // n_parts, (part + 1) * n // n_parts):
             for c in range(n_chunks):
-                first, last = c * octets_per_chunk, min((c + 1) * octets_per_chunk, octets.shape[1])
-                # Eight bits at a time and without a branch, because where a spike will be cannot be predicted.
+                first, last = c * words_per_chunk, min((c + 1) * words_per_chunk, n_words)
+                # Sixteen bits at a time and without a branch, because where a spike will be cannot be predicted.
                 place = 0
-                for o in range(first, last):
-                    byte = octets[i, o]
-                    simd_events.list_byte(local, place, table, byte, 8 * (o - first))
-                    place += simd.ones(byte)
+                for w in range(first, last):
+                    simd_events.list_word(local, place, table, words[i, w], LANES * (w - first))
+                    place += simd.ones(words[i, w])
                 begin, end = starts[i * n_chunks + c], starts[i * n_chunks + c + 1]
                 local[place : end - begin] = nowhere
                 events[begin:end] = local[: end - begin]

@@ -36,10 +36,13 @@ class Emitter:
         self.align = dtype.bitwidth // 8
         self.zero = ir.Constant(self.vector, [0.0] * LANES)
 
+    def has(self, feature: str) -> bool:
+        """Whether the processor that is compiled for has an instruction set, by LLVM's name of it."""
+        return f"+{feature}" in self.context.codegen().magic_tuple()[2].split(",")
+
     def tile(self) -> int:
         """Vectors of accumulators that fit the register file, half of it left for operands."""
-        features = self.context.codegen().magic_tuple()[2]
-        registers, width = (32, 64) if "+avx512f" in features else (16, 32) if "+avx," in features else (16, 16)
+        registers, width = (32, 64) if self.has("avx512f") else (16, 32) if self.has("avx") else (16, 16)
         return max(1, registers // 2 * width // (LANES * self.align))
 
     def data(self, array_type: types.Array, array: ir.Value) -> ir.Value:

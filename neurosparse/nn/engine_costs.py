@@ -131,6 +131,7 @@ def calibrate(*, n: int = 384, fan_in: int = 40, n_steps: int = 32, batch: int =
     indptr, indices = csr_from_sites(sites, n, n)
     values = rng.standard_normal(indices.size).astype(np.float32)
     words = np.packbits(rng.random((n, lanes.n_lanes)) < 0.05, axis=1, bitorder="little").view(np.uint16)
+    four = np.tile(words, (1, 4))
     floats = expand_spikes(words)
     one = np.ones(n, np.float32)
     cells = make_cells(NONE, None, one, one)
@@ -159,6 +160,7 @@ def calibrate(*, n: int = 384, fan_in: int = 40, n_steps: int = 32, batch: int =
             "neurons": lambda: forward_neurons(given, cells, lanes),
             "back": differentiate(None),
             "listing": lambda: list_events(words, lanes.n_words),
+            "listing of four": lambda: list_events(four, lanes.n_words),
             "word_add": lambda: forward(linear(words), None, cells, lanes),
             "event_add": lambda: forward(linear(words, "events"), None, cells, lanes),
             "word_dot": differentiate(linear(words)),
@@ -184,7 +186,7 @@ def calibrate(*, n: int = 384, fan_in: int = 40, n_steps: int = 32, batch: int =
         transposed_add=unit("transposed_add", work),
         dense=unit("dense", n * n * lanes.n_words),
         stream=unit("neurons", n * lanes.n_words),
-        listing=unit("listing", n * lanes.n_words),
+        listing=unit("listing of four", 3 * n * lanes.n_words, "listing"),
     )
     logger.info("measured costs: %s", costs)
     return costs

@@ -16,6 +16,7 @@ from snntorch import surrogate as snn_surrogate
 from torch import Tensor, nn
 
 from neurosparse.errors import UnsupportedError, ValidationError
+from neurosparse.kernels.buffers import idle_bytes, release_idle
 from neurosparse.kernels.choice import Plan
 from neurosparse.nn import engine, engine_owed, sequence, stepwise
 from neurosparse.nn.engine_matmul import kernel_matmul, takes
@@ -317,6 +318,21 @@ def test_a_sparse_layer_alone_gives_torchs_sparse_product_and_gradients(problem:
         results.append([y.detach(), flat.grad, connection.values.grad])
     for ours, torchs in zip(*results, strict=True):
         assert torch.allclose(ours, torchs, rtol=1e-10, atol=1e-10)
+
+
+def test_the_backward_pass_frees_the_activity_while_the_output_lives_on() -> None:
+    hidden = 64
+    layers = [SparseLinear(8, hidden, 0.5), snn.Leaky(beta=0.9), SparseLinear(hidden, 2, 0.5), snn.Leaky(beta=0.9)]
+    net = SparseSNN(*layers, engine="fused")
+    release_idle()
+    out = net(torch.rand(10, 128, 8).round(), record=False)
+    loss = out.voltages.square().sum()
+    loss.backward(retain_graph=True)
+    retained = idle_bytes()
+    loss.backward()
+    assert idle_bytes() - retained == 4 * hidden * 10 * 128, "the voltages of the hidden layer"
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
 
 
 def test_changing_weights_or_voltages_in_place_before_backward_is_an_error() -> None:
