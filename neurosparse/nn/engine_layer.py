@@ -72,9 +72,9 @@ class FusedLayer(torch.autograd.Function):
         voltages = None
         if call.want_voltages:
             voltages = tensor_of_rows(state.post if state.post.size else state.v, lanes)
-        # Saved, and not just kept: a weight or a returned voltage that is changed in place is then an error, not a wrong
-        # gradient, and torch lets go of the activity after the backward pass, so that the next forward pass finds its
-        # memory free even while the user still holds the last output.
+        # Saved, and not just kept: a weight or a returned voltage that is changed in place is then an error and not a
+        # wrong gradient, and torch lets go of the activity after the backward pass, so that the next forward pass finds
+        # its memory free even while the user still holds the last output.
         ctx.save_for_backward(weights, recurrent, voltages, *engine_state.kept_of(state))
         ctx.start = state.start_v, state.start_c
         end = engine_state.end_of(state, lanes, recurrent is not None) if call.want_state else (None, None, None)
