@@ -36,8 +36,9 @@ class Gradients(NamedTuple):
     padded) summed over time, hold the gradients of the currents. `carry_v` and `carry_c` (n, padded) are the
     gradients of the membrane sum and the synaptic current one step after the last, and on return of the first: chunks
     of time chain. With size 0 they start from zero and are not returned. `active` (n,) says which neurons have any
-    gradient at all: one from which no path leads to the loss has none, and everything about it is skipped; one whose
-    voltages all lie outside the compact support of its surrogate has none to hand on. It is False to begin with.
+    gradient at all: one from which no path leads to the loss has none, and everything about it is skipped, with
+    `holes` even its tiles, which are then left as they were; one whose voltages all lie outside the compact support of
+    its surrogate has none to hand on. It is False to begin with.
     """
 
     values: NDArray
@@ -46,6 +47,7 @@ class Gradients(NamedTuple):
     beta: NDArray
     threshold: NDArray
     tiles: NDArray
+    holes: bool
     rows: NDArray
     carry_v: NDArray
     carry_c: NDArray
@@ -139,7 +141,7 @@ def _nothing_to_do(j, n_lanes, g_spike, s_start, g_voltages, gradients):
 def _keep_zero(j, gradients):
     """Store the current gradients of a neuron that has none."""
     zero = splat(gradients.values.dtype.type(0))
-    if gradients.tiles.size:
+    if gradients.tiles.size and not gradients.holes:
         tiles = gradients.tiles.reshape(-1)
         n_tiles, n = gradients.tiles.shape[:2]
         for tile in range(n_tiles):
@@ -167,7 +169,6 @@ def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, 
     chained = gradients.carry_v.size > 0
     out_indptr, out_targets, out_weights, out_g = outgoing
     wired = out_indptr.size > 0
-    has_spike = wired or g_spikes.size > 0
     for part in prange(n_parts):
         capacity = shape.chunk_steps * padded
         out, slope = aligned(capacity + LANES, state.v), aligned(capacity, state.v)
@@ -188,17 +189,17 @@ def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, 
                         g_spikes, gathered, t * padded, n_lanes, t, begin, end - begin, shape.n_samples, n, padded
                     )
             for j in range(begin, end):
-                incoming, first = none, 0
-                if wired:
-                    incoming = gathered
+                incoming, first, has_spike = none, 0, False
+                if wired and out_indptr[j] < out_indptr[j + 1]:
+                    incoming, has_spike = gathered, True
                     simd.accumulate(
                         gathered, 0, state.v.dtype.type(0), out_weights, out_targets, np.intp(out_indptr[j]),
                         np.intp(out_indptr[j + 1]), out_g, 0, n_lanes, n_lanes // LANES,
                     )  # fmt: skip
                 elif in_steps:
-                    incoming, first = gathered, (j - begin) * n_lanes
+                    incoming, first, has_spike = gathered, (j - begin) * n_lanes, True
                 elif g_spikes.size:
-                    incoming, first = g_spikes, j * n_lanes
+                    incoming, first, has_spike = g_spikes, j * n_lanes, True
                 if _nothing_to_do(j, n_lanes, incoming if has_spike else g_spikes, first, g_voltages, gradients):
                     _keep_zero(j, gradients)
                     continue

@@ -136,7 +136,7 @@ def backward(
     want_alpha: bool = False,
     want_beta: bool = False,
     want_threshold: bool = False,
-    current: Literal["tiles", "rows", "sum"] | None = None,
+    current: Literal["tiles", "active tiles", "rows", "sum"] | None = None,
     carry: tuple[NDArray, NDArray] | None = None,
 ) -> Adjoint:
     """Differentiate a layer's run with respect to its parameters and its currents.
@@ -157,8 +157,9 @@ def backward(
         As in the forward pass, for the gradient of its values.
     want_bias, want_alpha, want_beta, want_threshold : bool
         Gradients to compute; `want_alpha` needs the synaptic currents to have been kept.
-    current : {"tiles", "rows", "sum"}, optional
-        Layout in which to keep the gradients of the currents; "sum" is over time.
+    current : {"tiles", "active tiles", "rows", "sum"}, optional
+        Layout in which to keep the gradients of the currents; "sum" is over time. "active tiles" are those of the
+        neurons that are active in the result; the others are not written.
     carry : (n, padded) twice, optional
         Gradients of the membrane sum and the synaptic current one step after the last; updated to those of the first
         step, so that chunks of time can be differentiated one after the other.
@@ -201,7 +202,9 @@ def backward(
     active = np.zeros(n, np.bool_)
     if state.v.size:
         bias, alpha, beta, threshold = per_neuron.values()
-        gradients = Gradients(values, bias, alpha, beta, threshold, tiles, rows, carry_v, carry_c, active)
+        gradients = Gradients(
+            values, bias, alpha, beta, threshold, tiles, current == "active tiles", rows, carry_v, carry_c, active
+        )
         run(
             compiled_backward.backward, 4 * state.v.size + values.size * lanes.n_words,
             linear.indptr, linear.indices, linear.rows.reshape(-1), unit, events, starts, linear.method == "events",
@@ -211,7 +214,7 @@ def backward(
     return Adjoint(
         values=values if linear.indptr.size else None,
         **{name: per_neuron[name] if want else None for name, want in wanted.items()},
-        current=None if current is None else tiles if current == "tiles" else rows,
+        current=None if current is None else tiles if "tiles" in current else rows,
         active=active,
     )
 
@@ -234,7 +237,7 @@ def _arrays_of(outgoing: Outgoing | None, dtype: np.dtype) -> tuple[NDArray, ...
 def _room_for_current(current: str | None, n: int, lanes: Lanes, dtype: np.dtype) -> tuple[NDArray, NDArray]:
     """Return the arrays for the gradients of the currents, in tiles and in rows; unwanted ones have no elements."""
     tiles, rows = np.zeros((0, 0, 0), dtype), np.zeros((0, 0), dtype)
-    if current == "tiles":
+    if current in ("tiles", "active tiles"):
         tiles = borrow((-(-lanes.n_lanes // TILE), n, TILE), dtype)
     elif current == "sum" or (current == "rows" and lanes.n_steps == 1):
         rows = np.zeros((n, lanes.padded), dtype)  # rows as long as a step are added to: they start from zero

@@ -166,10 +166,11 @@ def _differentiate(
             adjoint = replace(adjoint, bias=None)
         return adjoint, _tensor(g_recurrent), g_before
     fused = not call.plan.dense and not source.constant
-    layout: Literal["tiles", "rows", "sum"] | None = None
+    layout: Literal["tiles", "active tiles", "rows", "sum"] | None = None
     probed = want_weights and call.index is not None and call.index.probed
     if want_input or probed or (want_weights and not fused):
-        layout = "sum" if source.constant else "tiles" if fused and not engine_owed.can_owe(call) else "rows"
+        tiles: Literal["tiles", "active tiles"] = "tiles" if probed else "active tiles"
+        layout = "sum" if source.constant else tiles if fused and not engine_owed.can_owe(call) else "rows"
     linear = _linear(call, weights, call.plan.backward_events) if fused and want_weights else None
     adjoint = layers.backward(
         state, *arguments, **options, outgoing=outgoing, linear=linear, want_bias=want_bias, current=layout

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosparse.errors import ValidationError
-from neurosparse.kernels import membrane
+from neurosparse.kernels import layers, membrane
 from neurosparse.kernels.lanes import Lanes
 from neurosparse.kernels.layers import Adjoint, Sparse, backward, forward, forward_neurons, make_cells
 from neurosparse.kernels.products import input_gradient
@@ -59,6 +61,26 @@ def test_leaving_them_out_changes_nothing(seed: int, mode: int, silent: set[int]
         whole = input_gradient(*csc, linear.values, left_out.current, lanes, steps_layout=False)
         less = input_gradient(*csc, linear.values, left_out.current, lanes, steps_layout=False, active=left_out.active)
         np.testing.assert_array_equal(less, whole)
+
+
+def test_tiles_of_those_left_out_need_not_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "borrow", lambda shape, dtype: np.full(shape, np.nan, dtype))
+    lanes = Lanes(8, 16)
+    cells, linear, state, g = problem(0, membrane.SUBTRACT, lanes)
+    g[[1, 4]] = 0
+    csc = csc_from_csr(linear.indptr, linear.indices, N_SOURCE)
+
+    def run(layout: str) -> tuple[np.ndarray, np.ndarray]:
+        adjoint = backward(
+            state, cells, lanes, membrane.ATAN, 2.0, g_spikes=g, g_voltages=None, linear=linear,
+            current=layout,  # type: ignore[arg-type]
+        )  # fmt: skip
+        options: dict[str, Any] = {"steps_layout": False, "active": adjoint.active}
+        return adjoint.current, input_gradient(*csc, linear.values, adjoint.current, lanes, **options)
+
+    tiles, gradient = run("active tiles")
+    assert np.isnan(tiles[:, [1, 4]]).all()
+    np.testing.assert_array_equal(gradient, run("tiles")[1])
 
 
 def test_a_gradient_that_is_nan_or_comes_from_later_steps_is_no_reason_to_leave_a_neuron_out() -> None:
