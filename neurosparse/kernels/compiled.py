@@ -95,7 +95,7 @@ def _integrate_chunk(j, t, steps, current, c_start, c_step, cells, shape, state,
 
 
 @jit(parallel=True)
-def forward_sparse(indptr, indices, values, bias, rows, unit, events, starts, use_events, cells, shape, state,
+def forward_sparse(indptr, indices, values, bias, rows, unit, events, bounds, use_events, cells, shape, state,
                    past_caches, n_parts):  # fmt: skip
     """Fused forward pass over spike words (`unit` 16) or rows of floats (`unit` 1)."""
     n, padded = indptr.size - 1, shape.padded
@@ -115,7 +115,7 @@ def forward_sparse(indptr, indices, values, bias, rows, unit, events, starts, us
                     current[: steps * padded] = bias[j]
                     for k in range(first, last):
                         e = indices[k] * n_chunks + chunk
-                        simd_events.scatter_events(current, values[k], events, starts[e], starts[e + 1])
+                        simd_events.scatter_events(current, values[k], events, bounds[e, 0], bounds[e, 1])
                 else:
                     simd.accumulate(
                         current, 0, bias[j], values, indices, first, last, rows, t * padded // unit, n_lanes // unit,

@@ -154,7 +154,7 @@ def _keep_zero(j, gradients):
 
 
 @jit(parallel=True)
-def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, in_steps, outgoing, g_voltages,
+def backward(indptr, indices, rows, unit, events, bounds, use_events, g_spikes, in_steps, outgoing, g_voltages,
              surrogate, steepness, cells, shape, state, gradients, n_parts):  # fmt: skip
     """Fused backward pass; without `gradients.values` the source rows and the index are not looked at.
 
@@ -207,14 +207,14 @@ def backward(indptr, indices, rows, unit, events, starts, use_events, g_spikes, 
                     carry_v[:] = 0
                     carry_c[:] = 0
                 _differentiate_neuron(
-                    j, indptr, indices, rows, unit, events, starts, use_events, incoming, first, has_spike,
+                    j, indptr, indices, rows, unit, events, bounds, use_events, incoming, first, has_spike,
                     g_voltages, surrogate, steepness, cells, shape, state, v, post, synaptic, out, slope, sums, rest,
                     carry_v, carry_c, j * padded if chained else 0, gradients,
                 )  # fmt: skip
 
 
 @jit
-def _differentiate_neuron(j, indptr, indices, rows, unit, events, starts, use_events, g_spike, s_start, has_spike,
+def _differentiate_neuron(j, indptr, indices, rows, unit, events, bounds, use_events, g_spike, s_start, has_spike,
                           g_voltages, surrogate, steepness, cells, shape, state, v, post, synaptic, out, slope, sums,
                           rest, carry_v, carry_c, c_start, gradients):  # fmt: skip
     """Everything about one neuron, from its last chunk of time steps to the first."""
@@ -238,7 +238,7 @@ def _differentiate_neuron(j, indptr, indices, rows, unit, events, starts, use_ev
             if use_events:
                 for k in range(first, last):
                     e = np.intp(indices[k]) * n_chunks + chunk
-                    gradients.values[k] += simd_events.dot_events(out, events, starts[e], starts[e + 1])
+                    gradients.values[k] += simd_events.dot_events(out, events, bounds[e, 0], bounds[e, 1])
             else:
                 simd.add_dots(
                     gradients.values, out, 0, rows, t * padded // unit, n_lanes // unit, indices, first, last,

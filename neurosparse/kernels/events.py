@@ -13,7 +13,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from neurosparse.kernels import simd, simd_events
+from neurosparse.kernels import simd_events
 from neurosparse.kernels.buffers import borrow
 from neurosparse.kernels.checks import check_array, check_size
 from neurosparse.kernels.jit import jit, parts, run
@@ -42,36 +42,29 @@ def list_events(words: NDArray[np.uint16], words_per_chunk: int) -> tuple[NDArra
 
     Returns
     -------
-    events : (n_events,) uint16, or uint32 where a chunk has more lanes than that can count
+    events : (any size,) uint16, or uint32 where a chunk has more lanes than that can count
         Lanes from the start of the chunk; ``16 * words_per_chunk`` in the places that only fill up.
-    starts : (n * n_chunks + 1,) int64
-        Events of neuron i in chunk c are ``starts[i * n_chunks + c]`` up to the next entry.
+    bounds : (n * n_chunks, 2) int64
+        Events of neuron i in chunk c are ``events[first:last]`` with ``first, last = bounds[i * n_chunks + c]``.
     """
     check_array("list_events", "words", words, np.uint16, (None, None))
     check_size("list_events", "words_per_chunk", words_per_chunk, minimum=1)
+    n, n_words = words.shape
     nowhere = LANES * words_per_chunk
     kind = np.uint16 if nowhere <= np.iinfo(np.uint16).max else np.uint32
-    n_chunks = -(-words.shape[1] // words_per_chunk)
-    starts = np.zeros(words.shape[0] * n_chunks + 1, np.int64)
-    run(_count_events, words.size, words, words_per_chunk, n_chunks, starts)
-    np.cumsum(starts, out=starts)
-    events = borrow((int(starts[-1]),), kind)
-    if events.size:
+    n_chunks = -(-n_words // words_per_chunk)
+    bounds = np.empty((n * n_chunks, 2), np.int64)
+    n_parts = parts(n)
+    # Room for a spike in every lane, of which only as much is ever touched as there are spikes: each part of the
+    # neurons writes its lists one after the other from the start of its own share.
+    share = -(-n // n_parts) * (LANES * n_words + GROUP * n_chunks) + LANES
+    events = borrow((n_parts * share,), kind)
+    if bounds.size:
         run(
-            _fill_events, words.size, words, words_per_chunk, n_chunks, starts, kind(nowhere), _BITS.reshape(-1),
-            events, parts(words.shape[0]),
+            _list, words.size, words.reshape(-1), n_words, words_per_chunk, n_chunks, kind(nowhere),
+            _BITS.reshape(-1), events, share, bounds, n_parts,
         )  # fmt: skip
-    return events, starts
-
-
-@jit(parallel=True)
-def _count_events(words, words_per_chunk, n_chunks, starts):
-    for i in prange(words.shape[0]):
-        for c in range(n_chunks):
-            spikes = 0
-            for w in range(c * words_per_chunk, min((c + 1) * words_per_chunk, words.shape[1])):
-                spikes += simd.ones(words[i, w])
-            starts[i * n_chunks + c + 1] = (spikes + GROUP - 1) // GROUP * GROUP
+    return events, bounds
 
 
 # For each byte the places of its set bits, and then whatever.
@@ -81,18 +74,19 @@ _BITS = np.array(
 
 
 @jit(parallel=True)
-def _fill_events(words, words_per_chunk, n_chunks, starts, nowhere, table, events, n_parts):
-    n, n_words = words.shape
+def _list(words, n_words, words_per_chunk, n_chunks, nowhere, table, events, share, bounds, n_parts):
+    n = bounds.shape[0] // n_chunks
     for part in prange(n_parts):
-        local = np.empty(LANES * (words_per_chunk + 1), events.dtype)
+        place = part * share
         for i in range(part * n // n_parts, (part + 1) * n // n_parts):
             for c in range(n_chunks):
-                first, last = c * words_per_chunk, min((c + 1) * words_per_chunk, n_words)
-                # Sixteen bits at a time and without a branch, because where a spike will be cannot be predicted.
-                place = 0
-                for w in range(first, last):
-                    simd_events.list_word(local, place, table, words[i, w], LANES * (w - first))
-                    place += simd.ones(words[i, w])
-                begin, end = starts[i * n_chunks + c], starts[i * n_chunks + c + 1]
-                local[place : end - begin] = nowhere
-                events[begin:end] = local[: end - begin]
+                word = c * words_per_chunk
+                first = place
+                # Without a branch on a spike: where one will be cannot be predicted.
+                place = simd_events.list_words(
+                    events, place, table, words, i * n_words + word, min(words_per_chunk, n_words - word)
+                )
+                last = first + (place - first + GROUP - 1) // GROUP * GROUP
+                events[place:last] = nowhere
+                bounds[i * n_chunks + c, 0], bounds[i * n_chunks + c, 1] = first, last
+                place = last

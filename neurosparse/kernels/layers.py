@@ -86,10 +86,10 @@ def forward(
     state = new_state(owner, n, cells, lanes, linear.values.dtype, keep, start)
     shape = shape_of(lanes)
     if state.v.size:
-        events, starts = _events(owner, linear, shape)
+        events, bounds = _events(owner, linear, shape)
         run(
             compiled.forward_sparse, state.v.size + linear.indices.size * lanes.n_words,
-            linear.indptr, linear.indices, linear.values, bias, linear.rows.reshape(-1), unit, events, starts,
+            linear.indptr, linear.indices, linear.values, bias, linear.rows.reshape(-1), unit, events, bounds,
             linear.method == "events", cells, shape, state, state.v.nbytes > _FAR_BYTES, parts(n),
         )  # fmt: skip
     return state
@@ -183,14 +183,14 @@ def backward(
     shape = shape_of(lanes)
     if linear is None:
         linear, unit, values = _no_linear(dtype), LANES, np.zeros(0, dtype)
-        events, starts = _NO_EVENTS
+        events, bounds = _NO_EVENTS
     else:
         n_target, n_lanes, unit = check_operands(owner, linear.indptr, linear.indices, linear.values, linear.rows)
         if n_target != n:
             raise ValidationError(f"{owner}.linear: has {n_target} targets, the layer has {n} neurons")
         _check_lanes(owner, n_lanes, lanes)
         values = np.zeros(linear.values.size, dtype)
-        events, starts = _events(owner, linear, shape) if state.v.size else _NO_EVENTS
+        events, bounds = _events(owner, linear, shape) if state.v.size else _NO_EVENTS
     wanted = {"bias": want_bias, "alpha": want_alpha, "beta": want_beta, "threshold": want_threshold}
     per_neuron = {name: np.zeros(n if want else 0, dtype) for name, want in wanted.items()}
     tiles, rows = _room_for_current(current, n, lanes, dtype)
@@ -207,7 +207,7 @@ def backward(
         )
         run(
             compiled_backward.backward, 4 * state.v.size + values.size * lanes.n_words,
-            linear.indptr, linear.indices, linear.rows.reshape(-1), unit, events, starts, linear.method == "events",
+            linear.indptr, linear.indices, linear.rows.reshape(-1), unit, events, bounds, linear.method == "events",
             spikes.reshape(-1), spikes.ndim == 3, _arrays_of(outgoing, dtype), voltages.reshape(-1), surrogate,
             dtype.type(steepness), cells, shape, state, gradients, parts(n),
         )  # fmt: skip
@@ -219,7 +219,7 @@ def backward(
     )
 
 
-_NO_EVENTS = (np.zeros(0, np.uint16), np.zeros(0, np.int64))
+_NO_EVENTS = (np.zeros(0, np.uint16), np.zeros((0, 2), np.int64))
 
 
 def _no_linear(dtype: np.dtype) -> Sparse:

@@ -69,27 +69,35 @@ def scatter_events(typingctx, out, weight, events, first, last):
 
 
 @intrinsic
-def list_word(typingctx, events, place, table, word, base):
-    """Store the lanes of the spikes of `word`, and then whatever, as 16 events from ``events[place]``.
+def list_words(typingctx, events, place, table, words, first, count):
+    """Store the lanes of the spikes of ``words[first : first + count]`` from ``events[place]``; return where they end.
 
-    Lanes are counted from `base`. `table` (256, 8), flat, has the places of the set bits of every byte.
+    Lanes are counted from the first word. After the end there are up to 16 events of no meaning. `table` (256, 8),
+    flat, has the places of the set bits of every byte.
     """
     kind = events.dtype
 
     def codegen(context, builder, sig, args):
         e = Emitter(context, builder, types.float32)
-        events_p, table_p = e.data(sig.args[0], args[0]), e.data(sig.args[2], args[2])
-        _, place, _, word, base = args
-        if kind.bitwidth == 16 and e.has("avx512vbmi2"):
-            _compress(e, events_p, place, word, base)
-            return context.get_dummy_value()
-        low = builder.and_(word, ir.Constant(_I16, 255))
-        _list_byte(e, kind, events_p, place, table_p, low, base)
-        after = builder.add(place, builder.zext(builder.ctpop(low), _I64))
-        _list_byte(e, kind, events_p, after, table_p, builder.lshr(word, ir.Constant(_I16, 8)), e.plus(base, 8))
-        return context.get_dummy_value()
+        events_p, table_p, words_p = (e.data(sig.args[i], args[i]) for i in (0, 2, 3))
+        _, place, _, _, first, count = args
 
-    return types.void(events, types.intp, table, types.uint16, types.intp), codegen
+        def one(w: ir.Value, carried: list[ir.Value]) -> list[ir.Value]:
+            (place,) = carried
+            word = builder.load(builder.gep(words_p, [builder.add(first, w)]))
+            base = builder.mul(w, e.const(LANES))
+            if kind.bitwidth == 16 and e.has("avx512vbmi2"):
+                _compress(e, events_p, place, word, base)
+            else:
+                low = builder.and_(word, ir.Constant(_I16, 255))
+                _list_byte(e, kind, events_p, place, table_p, low, base)
+                after = builder.add(place, builder.zext(builder.ctpop(low), _I64))
+                _list_byte(e, kind, events_p, after, table_p, builder.lshr(word, ir.Constant(_I16, 8)), e.plus(base, 8))
+            return [builder.add(place, builder.zext(builder.ctpop(word), _I64))]
+
+        return e.loop(e.const(0), count, 1, [place], one)[1][0]
+
+    return types.intp(events, types.intp, table, words, types.intp, types.intp), codegen
 
 
 def _compress(e: Emitter, events: ir.Value, place: ir.Value, word: ir.Value, base: ir.Value) -> None:
