@@ -45,7 +45,17 @@ PAGES = {
     "docs/gallery.md": ("models", "results", "studies"),
     "docs/explanation/quantisation.md": ("integers",),
     "docs/reference/cli.md": ("commands",),
-    "docs/explanation/speed.md": ("speed", "layer", "training", "memory", "simulation", "growth", "targets"),
+    "docs/explanation/speed.md": (
+        "speed",
+        "layer",
+        "training",
+        "memory",
+        "simulation",
+        "growth",
+        "profile",
+        "profile-training",
+        "targets",
+    ),
 }
 
 
@@ -125,6 +135,8 @@ def benchmark_tables(measured: dict[str, Any]) -> dict[str, str]:
         "memory": ("training_step", tables.memory_table),
         "simulation": ("simulation", tables.simulation_table),
         "growth": ("growth", tables.growth_table),
+        "profile": ("profile", tables.profile_table),
+        "profile-training": ("profile", tables.profile_training_table),
     }
     found = {"speed": tables.summary(measured), "targets": tables.targets_table(measured)}
     for name, (part, table) in parts.items():

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurosparse.benchmarks import growth, large_layer, layer_step, simulation, training_step
+from neurosparse.benchmarks import growth, large_layer, layer_step, profile, simulation, training_step
 from neurosparse.benchmarks.lineup import Lineup
 from neurosparse.errors import ArtifactError, UnknownNameError, ValidationError
 
 __all__ = ["PARTS", "load", "run", "usable_cores"]
 
-PARTS = ("layer_step", "training_step", "simulation", "large_layer", "growth")
+PARTS = ("layer_step", "training_step", "simulation", "large_layer", "growth", "profile")
 _FORMAT = 1
 
 
@@ -76,6 +76,9 @@ def run(
     if "growth" in parts:
         small = {"n_rounds": 1} if quick else {}
         result["growth"] = growth.run(**small, n_threads=threads, tell=tell)
+    if "profile" in parts:
+        small = {"n": 256, "sizes": (784, 128, 10)} if quick else {}
+        result["profile"] = profile.run(**small, n_threads=threads, tell=tell)
     return result
 
 

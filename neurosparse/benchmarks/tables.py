@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neurosparse.benchmarks import layer_step, simulation, training_step
+from neurosparse.benchmarks.profile import REST, slope
 from neurosparse.benchmarks.rounds import best, medians, ratio
 from neurosparse.benchmarks.targets import targets
 
@@ -14,6 +15,8 @@ __all__ = [
     "layer_table",
     "markdown",
     "memory_table",
+    "profile_table",
+    "profile_training_table",
     "simulation_table",
     "speed_table",
     "summary",
@@ -29,6 +32,10 @@ def markdown(results: Mapping[str, Any]) -> str:
         "training_step": [("Training step", training_table), ("Memory of the training step", memory_table)],
         "simulation": [("Simulation, one sample at a time", simulation_table)],
         "growth": [("Growth", growth_table)],
+        "profile": [
+            ("Where a layer step's time goes", profile_table),
+            ("Where a training step's time goes", profile_training_table),
+        ],
     }
     sections = [
         f"### {title}\n\n{table(results[part])}"
@@ -146,6 +153,46 @@ def growth_table(part: Mapping[str, Any]) -> str:
         cells = ", ".join(f"{_thousands(size)}: {1e3 * seconds:.1f}" for size, seconds in pairs)
         rows.append([name, cells, f"{series['slope_ratio']:.2f}"])
     return _table(["against", "milliseconds a step", "upper / lower slope"], rows)
+
+
+_WORK = {
+    "forward_sparse": "forward: masked additions or events, membrane, spikes",
+    "backward": "backward: surrogate, recursion, gradient of the values",
+    "_input_gradient": "gradient of the input",
+    "_list": "lists of spikes",
+    "_pack": "input to bits",
+}
+_SYNAPTIC = ("forward_sparse", "backward", "_input_gradient")
+
+
+def profile_table(part: Mapping[str, Any]) -> str:
+    """Return milliseconds of every kernel by density, and what a further synapse costs a core in 16 lanes."""
+    rows, n_threads = part["layer"], part["settings"]["n_threads"]
+
+    def milliseconds(name: str) -> list[str]:
+        return [f"{1e3 * row['kernels'].get(name, 0.0):.2f}" for row in rows]
+
+    cells = []
+    for name in _SYNAPTIC:
+        ns = 1e9 * n_threads * slope(rows, name)
+        cells.append([_WORK[name], *milliseconds(name), f"{ns:.2f}", f"{ns * part['clock_ghz']:.1f}"])
+    cells.append([_WORK["_list"], *milliseconds("_list"), "", ""])
+    rest = [row["seconds"] - sum(row["kernels"].get(name, 0.0) for name in (*_SYNAPTIC, "_list")) for row in rows]
+    cells.append([REST, *(f"{1e3 * seconds:.2f}" for seconds in rest), "", ""])
+    cells.append(["**all**", *(f"**{1e3 * row['seconds']:.2f}**" for row in rows), "", ""])
+    head = ["ms", *(_percent(row["density"]) for row in rows), "ns a synapse, 16 lanes and core", "cycles"]
+    return _table(head, cells)
+
+
+def profile_training_table(part: Mapping[str, Any]) -> str:
+    """Return milliseconds and shares of the kernels, of rewiring and of the rest of a training step."""
+    step = part["training"]
+    seconds = {text: step["kernels"].get(name, 0.0) for name, text in _WORK.items()}
+    seconds["rewiring"] = step["rewiring_share"] * step["seconds"]
+    seconds[f"Adam, loss, {REST}"] = step["seconds"] - sum(seconds.values())
+    rows = [[name, f"{1e3 * s:.2f}", _percent(s / step["seconds"])] for name, s in seconds.items()]
+    sizes = "-".join(str(n) for n in step["sizes"])
+    return _table([f"{sizes}, {_percent(step['density'])}", "ms", "share"], rows)
 
 
 def targets_table(results: Mapping[str, Any]) -> str:

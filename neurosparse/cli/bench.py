@@ -15,7 +15,8 @@ def bench(
     part: Annotated[
         list[str] | None,
         typer.Option(
-            "--part", help="layer_step, training_step, simulation, large_layer or growth; repeat it. Default: all."
+            "--part",
+            help="layer_step, training_step, simulation, large_layer, growth or profile; repeat it. Default: all.",
         ),
     ] = None,
     density: Annotated[
@@ -36,7 +37,7 @@ def bench(
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Run the installed peers and neurosparse side by side: time, memory, growth. About seven minutes.
+    """Run the installed peers and neurosparse side by side: time, memory, growth. About eight minutes.
 
     Every contestant runs in a process of its own, in turn; only ratios of times of the same round are claimed.
     """

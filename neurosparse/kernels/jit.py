@@ -7,17 +7,19 @@ in another tile size writes past its arrays. So cached code is filed under a fin
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from numba import config, get_num_threads, njit
 from numba.core.caching import IndexDataCacheFile
 
-__all__ = ["Parallel", "fingerprint", "jit", "n_threads", "parts", "run"]
+__all__ = ["Parallel", "fingerprint", "jit", "n_threads", "parts", "run", "watched"]
 
 logger = logging.getLogger(__name__)
 
@@ -91,4 +93,23 @@ def run(kernel: Parallel, work: int, *arguments: Any) -> Any:
     scheduler slice, so a small kernel must not depend on one.
     """
     form = kernel.threaded if work >= _PARALLEL_WORK else kernel.serial
-    return form(*arguments)
+    if _watcher is None:
+        return form(*arguments)
+    begin = time.perf_counter()
+    result = form(*arguments)
+    _watcher(form.__name__, time.perf_counter() - begin)
+    return result
+
+
+_watcher: Callable[[str, float], None] | None = None
+
+
+@contextlib.contextmanager
+def watched(watcher: Callable[[str, float], None]) -> Iterator[None]:
+    """Tell `watcher` the name and the seconds of every parallel kernel that is called meanwhile, in any thread."""
+    global _watcher
+    before, _watcher = _watcher, watcher
+    try:
+        yield
+    finally:
+        _watcher = before

@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 from neurosparse.kernels import simd, simd_blocks
 from neurosparse.kernels.buffers import borrow
 from neurosparse.kernels.checks import FLOATS, check_array, check_size
-from neurosparse.kernels.jit import jit, run
+from neurosparse.kernels.jit import jit, parts, run
 from neurosparse.kernels.vectors import LANES, splat, store, where, word_mask
 
 __all__ = ["Lanes", "count_spikes", "expand_spikes", "pack_spikes", "to_rows"]
@@ -98,26 +98,24 @@ def pack_spikes(x: NDArray) -> NDArray[np.uint16] | None:
     if x.size == 0:
         return words
     flat = (x.view(np.uint8) if x.dtype == np.bool_ else x).reshape(-1)
-    return words if run(_pack, x.size, flat, words, n_steps, n_samples, n, lanes.padded // LANES) else None
+    n_parts = parts(-(-n_steps // _STEPS))
+    return words if run(_pack, x.size, flat, words, n_steps, n_samples, n, lanes.padded // LANES, n_parts) else None
 
 
-_BLOCK = (
-    128  # neurons packed one after the other: half a KiB of a sample at a time, and their words stay in the L1 cache
-)
-_STEPS = 8  # steps packed by one task: with 64 samples a whole cache line of each neuron's words
+_BLOCK = 256  # neurons packed one after the other: a piece of a sample at a time, and their words stay in the L1 cache
+_STEPS = 4  # steps packed at least by one task: with 128 samples a whole cache line of each neuron's words
 
 
 @jit(parallel=True)
-def _pack(x, words, n_steps, n_samples, n, n_groups):
-    n_tasks = (n_steps + _STEPS - 1) // _STEPS
-    strange = np.zeros(n_tasks, np.int64)
+def _pack(x, words, n_steps, n_samples, n, n_groups, n_parts):
+    strange = np.zeros(n_parts, np.int64)
     flat = words.reshape(-1)
     stride = n_steps * n_groups
-    for task in prange(n_tasks):
+    for task in prange(n_parts):
         seen = False
         for start in range(0, n, _BLOCK):
             stop = min(start + _BLOCK, n)
-            for t in range(task * _STEPS, min((task + 1) * _STEPS, n_steps)):
+            for t in range(task * n_steps // n_parts, (task + 1) * n_steps // n_parts):
                 for group in range(n_groups):
                     source = (t * n_samples + group * LANES) * n
                     count = min(LANES, n_samples - group * LANES)

@@ -70,4 +70,24 @@ def results() -> dict[str, Any]:
             "synapses": {"sizes": [10, 100, 1000], "seconds": [0.01, 0.1, 1.0], "slope_ratio": 1.0},
             "lanes": {"sizes": [10, 100, 1000], "seconds": [0.01, 0.1, 1.9], "slope_ratio": 2.0},
         },
+        "profile": {
+            "settings": {"n_threads": 2},
+            "clock_ghz": 4.0,
+            "layer": [
+                {
+                    "density": density,
+                    "synapse_words": words,
+                    "seconds": seconds,
+                    "kernels": {"backward": 0.002, "_input_gradient": 0.001, "forward_sparse": forward},
+                }
+                for density, words, seconds, forward in ((0.01, 2e6, 0.006, 0.001), (0.1, 22e6, 0.009, 0.004))
+            ],
+            "training": {
+                "sizes": [784, 1024, 1024, 10],
+                "density": 0.05,
+                "seconds": 0.02,
+                "kernels": {"forward_sparse": 0.005, "backward": 0.006, "_pack": 0.001},
+                "rewiring_share": 0.1,
+            },
+        },
     }

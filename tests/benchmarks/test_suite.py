@@ -114,6 +114,17 @@ def test_a_large_layer_passes_under_its_limit_and_fails_honestly_without_memory(
     assert failed["problem"].startswith("neurosparse.LargeLayer")
 
 
+def test_the_profile_knows_the_kernels_of_a_step() -> None:
+    from neurosparse.benchmarks import profile
+
+    found = profile.run(densities=(0.1, 0.3), n=64, sizes=(32, 40, 5), n_threads=1)
+    for row in (*found["layer"], found["training"]):
+        assert {"forward_sparse", "backward"} <= set(row["kernels"])
+        assert 0 < sum(row["kernels"].values()) < row["seconds"]
+    assert [row["synapse_words"] for row in found["layer"]] == [410 * 208, 1229 * 208]
+    assert 0.5 < found["clock_ghz"] < 10
+
+
 def test_growth_measures_every_size(monkeypatch: pytest.MonkeyPatch) -> None:
     from neurosparse.benchmarks import growth
 

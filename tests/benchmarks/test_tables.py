@@ -42,6 +42,23 @@ def test_simulators_show_their_own_clock_and_what_one_waits_for(results: Results
     assert brian2 == "| Brian2 C++ standalone, time steps | 13.500 | 9.0x | 60 |"
 
 
+def test_the_profile_separates_what_a_synapse_costs_from_the_rest(results: Results) -> None:
+    lines = tables.profile_table(results["profile"]).splitlines()
+    assert lines[0] == "| ms | 1 % | 10 % | ns a synapse, 16 lanes and core | cycles |"
+    # 3 ms on two cores for 20 million
+    assert lines[2].endswith("membrane, spikes | 1.00 | 4.00 | 0.30 | 1.2 |")
+    assert lines[-2] == "| Python, autograd and torch | 2.00 | 2.00 |  |  |"
+    assert lines[-1] == "| **all** | **6.00** | **9.00** |  |  |"
+
+
+def test_the_profile_of_a_training_step_adds_up(results: Results) -> None:
+    lines = tables.profile_training_table(results["profile"]).splitlines()
+    assert lines[0] == "| 784-1024-1024-10, 5 % | ms | share |"
+    cells = [line.strip("| ").split(" | ") for line in lines[2:]]
+    assert cells[-2:] == [["rewiring", "2.00", "10 %"], ["Adam, loss, Python, autograd and torch", "6.00", "30 %"]]
+    assert sum(float(ms) for _, ms, _ in cells) == 20.0
+
+
 def test_every_target_is_judged_from_the_times(results: Results) -> None:
     found = {target.what: target for target in targets(results)}
     layer = found["layer step at 5 %, against snnTorch"]

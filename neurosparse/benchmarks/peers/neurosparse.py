@@ -11,10 +11,12 @@ import numpy as np
 import scipy.sparse as sp
 import snntorch as snn
 import torch
+from numba import njit
 from torch.nn import functional
 
 from neurosparse.backends import copies, simulate
 from neurosparse.core.network import Network
+from neurosparse.kernels.jit import watched
 from neurosparse.nn import engine
 from neurosparse.nn.engine_source import PackedSpikes, packed_source
 from neurosparse.nn.network import Layer, Output, SparseSNN
@@ -132,6 +134,30 @@ class TrainingStep:
         return float(sum((n * fan).sum() for n, fan in zip(counts, fan_out, strict=True)))
 
 
+class Profile:
+    """A training step, or a layer step inside a network, with the seconds of each kernel."""
+
+    def __init__(self, work: Work) -> None:
+        self.whole = TrainingStep(work) if "sizes" in work.settings else InnerLayerStep(work)
+        self.steps: list[dict[str, float]] = []
+
+    def step(self) -> None:
+        found: dict[str, float] = {}
+
+        def note(kernel: str, seconds: float) -> None:
+            found[kernel] = found.get(kernel, 0.0) + seconds
+
+        with watched(note):
+            self.whole.step()
+        self.steps.append(found)
+
+    def facts(self) -> dict[str, float]:
+        steps = self.steps[len(self.steps) // 2 :]
+        names = {name for step in steps for name in step}
+        kernels = {f"kernel {name}": statistics.median(step.get(name, 0.0) for step in steps) for name in names}
+        return {**self.whole.facts(), **kernels, "clock_ghz": _clock_ghz()}
+
+
 class Simulation:
     """Every sample alone, by the whole call of `simulate`; seconds are the median over samples."""
 
@@ -180,6 +206,23 @@ class LargeLayer:
             "weights_bytes": self.layer.values.nbytes,
             "optimizer_bytes": sum(entry.nbytes for entry in state),
         }
+
+
+def _clock_ghz() -> float:
+    """Return the clock of a core that computes, from operations that wait for each other."""
+    n = 20_000_000
+    _chain(n)
+    begin = time.perf_counter()
+    _chain(n)
+    return 4e-9 * n / (time.perf_counter() - begin)
+
+
+@njit
+def _chain(n: int) -> int:
+    x = np.uint64(1)
+    for i in range(n):  # an exclusive or, one cycle, and a multiplication, three on x86 processors of the last decade
+        x = (x ^ np.uint64(i)) * np.uint64(0x9E3779B97F4A7C15)
+    return x  # type: ignore[return-value]
 
 
 def _layer(work: Work) -> Any:
