@@ -20,7 +20,7 @@ from neurosparse.nn import stepwise
 from neurosparse.nn.engine_call import Call, Index
 from neurosparse.nn.engine_costs import costs_for
 from neurosparse.nn.engine_layer import FusedLayer
-from neurosparse.nn.engine_neuron import has_hooks, learnable, neurons_of
+from neurosparse.nn.engine_neuron import Neurons, has_hooks, learnable, neurons_of
 from neurosparse.nn.engine_source import PackedSpikes, Source, float_source, numpy_dtype, packed_source
 from neurosparse.nn.sparse import SparseLinear
 
@@ -32,13 +32,10 @@ __all__ = ["State", "continue_layer", "eligible", "run_layer", "spike_rates"]
 State = tuple[Tensor | None, ...]
 
 
-def eligible(connection: Connection, neuron: nn.Module, recurrent: Connection | None = None) -> str | None:
-    """Return why a layer cannot run fused, or None if it can."""
+def eligible(connection: Connection, neuron: nn.Module, recurrent: Connection | None = None) -> Neurons | str:
+    """Return a layer's neurons as the kernels take them, or why it cannot run fused."""
     reason = _connection_refused(connection) or (recurrent is not None and _recurrent_refused(connection, recurrent))
-    if reason:
-        return reason
-    neurons = neurons_of(neuron, connection.out_features, stepwise.weights_of(connection).dtype)
-    return neurons if isinstance(neurons, str) else None
+    return reason or neurons_of(neuron, connection.out_features, stepwise.weights_of(connection).dtype)
 
 
 def _connection_refused(connection: Connection) -> str | None:
@@ -71,14 +68,18 @@ def _recurrent_refused(connection: Connection, recurrent: Connection) -> str | N
 def run_layer(
     layer: Layer, x: Tensor | PackedSpikes, *, want_voltages: bool = True
 ) -> tuple[PackedSpikes, Tensor | None]:
-    """Run one layer that `eligible` takes on a whole sequence, from rest; see `continue_layer`."""
-    return continue_layer(layer, x, None, want_voltages=want_voltages, want_state=False)[:2]
+    """Run one layer on a whole sequence, from rest; see `continue_layer`. `ValueError` if it cannot run fused."""
+    neurons = eligible(layer.connection, layer.neuron, layer.recurrent)
+    if isinstance(neurons, str):
+        raise ValueError(neurons)
+    return continue_layer(layer, x, None, neurons, want_voltages=want_voltages, want_state=False)[:2]
 
 
 def continue_layer(
     layer: Layer,
     x: Tensor | PackedSpikes,
     state: State | None,
+    neurons: Neurons,
     *,
     want_voltages: bool = True,
     want_state: bool = True,
@@ -92,6 +93,8 @@ def continue_layer(
         Spikes (any of float, uint8, bool) or analog values; a tensor expanded over time counts as a constant current.
     state : tuple, optional
         Where the part before ended; None starts from rest.
+    neurons : Neurons
+        What `eligible` says of the layer.
     want_voltages : bool
         Whether to return the voltages after the reset; False saves a copy where they differ from what is kept anyway.
     want_state : bool
@@ -108,9 +111,6 @@ def continue_layer(
     weights = stepwise.weights_of(connection)
     dtype = weights.dtype
     source = _source(connection, x, dtype)
-    neurons = neurons_of(layer.neuron, layer.n, dtype)
-    if isinstance(neurons, str):
-        raise ValueError(neurons)
     want_input = torch.is_grad_enabled() and source.anchor.requires_grad
     index = Index.of(connection, transposed=want_input) if isinstance(connection, SparseLinear) else None
     call = Call(

@@ -35,16 +35,27 @@ __all__ = [
 State = tuple[NDArray[Any], NDArray[Any]]  # of voltages and synaptic currents, or their gradients: (n, padded) each
 
 
-def kept_of(activity: Activity) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the large arrays of `activity` as tensors that look into them, for autograd to save."""
-    v, post, synaptic = (torch.from_numpy(rows) for rows in (activity.v, activity.post, activity.synaptic))
-    return v, post, synaptic
+def kept_of(activity: Activity) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Return the large arrays of `activity` as tensors that look into them, for autograd to save; None if not kept."""
+    post, synaptic = activity.post, activity.synaptic
+    return (
+        torch.from_numpy(activity.v),
+        torch.from_numpy(post) if post.size else None,
+        torch.from_numpy(synaptic) if synaptic.size else None,
+    )
 
 
-def activity_of(kept: Sequence[Tensor], words: NDArray[np.uint16], start: State) -> Activity:
+def activity_of(kept: Sequence[Any], words: NDArray[np.uint16], start: State) -> Activity:
     """Return the activity again, from what `kept_of` gave, its spikes and what it started from."""
-    v, post, synaptic = (rows.numpy() for rows in kept)
-    return Activity(v, post, synaptic, words, *start)
+    v, post, synaptic = kept
+    none = np.zeros((0, 0), start[0].dtype)
+    return Activity(
+        v.numpy(),
+        none if post is None else post.numpy(),
+        none if synaptic is None else synaptic.numpy(),
+        words,
+        *start,
+    )
 
 
 def start_of(voltage: Tensor | None, synaptic: Tensor | None) -> State | None:

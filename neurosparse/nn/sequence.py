@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from neurosparse.errors import UnsupportedError, ValidationError
 from neurosparse.nn import engine, stepwise
+from neurosparse.nn.engine_neuron import Neurons
 from neurosparse.nn.engine_source import PackedSpikes
 from neurosparse.nn.sparse import SparseLinear
 
@@ -110,9 +111,10 @@ class _Part:
         rates, records, after = [], [], []
         for i, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
             wanted = self.record or i == len(self.layers) - 1
-            if self._fused(i):
+            neurons = self._fused(i)
+            if neurons is not None:
                 spikes, voltages, state = engine.continue_layer(
-                    layer, spikes, state, want_voltages=wanted, want_state=self.want_states
+                    layer, spikes, state, neurons, want_voltages=wanted, want_state=self.want_states
                 )
                 rates.append(engine.spike_rates(spikes))
             else:
@@ -126,13 +128,14 @@ class _Part:
         self.rates = tuple(rates)
         return records, after
 
-    def _fused(self, i: int) -> bool:
+    def _fused(self, i: int) -> Neurons | None:
+        """Return the neurons of layer `i` for the fused engine; None if it runs step by step."""
         if self.engine == "snntorch":
-            return False
+            return None
         layer = self.layers[i]
         reason = engine.eligible(layer.connection, layer.neuron, layer.recurrent)
-        if reason is None:
-            return True
+        if isinstance(reason, Neurons):
+            return reason
         if self.engine == "fused":
             raise UnsupportedError(
                 f"SparseSNN.engine: layer {i} cannot run fused: {reason}; engine='auto' runs it step by step"
@@ -140,7 +143,7 @@ class _Part:
         if reason not in _reported:
             _reported.add(reason)
             logger.info("layer %d runs step by step in snnTorch: %s", i, reason)
-        return False
+        return None
 
     def recomputed(self, x: Tensor, states: States) -> tuple[list[tuple[Tensor, Tensor]], States]:
         """As `run`, keeping nothing but `x` and `states` for a backward pass that runs the part again."""

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from neurosparse import SparseLinear, SparseSNN, readout
 from neurosparse.nn.engine import eligible
+from neurosparse.nn.engine_neuron import Neurons
 from neurosparse.pruning import PRUNING
 from neurosparse.pruning.base import PruningMethod
 from neurosparse.pruning.targets import Magnitude, total_count
@@ -240,7 +241,7 @@ def test_a_spiking_network_keeps_the_fused_engine_and_ends_sparse(name: str) -> 
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     pruner = quick(name).attach(net, optimizer, n_steps=8, steps_per_epoch=2)
     for step in range(8):
-        assert all(eligible(layer.connection, layer.neuron) is None for layer in net.layers())
+        assert all(isinstance(eligible(layer.connection, layer.neuron), Neurons) for layer in net.layers())
         loss = net(torch.rand(6, 5, 12) + 0.5).voltages.square().mean()
         optimizer.zero_grad()
         loss.backward()
