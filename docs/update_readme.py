@@ -137,6 +137,7 @@ def benchmark_tables(measured: dict[str, Any]) -> dict[str, str]:
         "growth": ("growth", tables.growth_table),
         "profile": ("profile", tables.profile_table),
         "profile-training": ("profile", tables.profile_training_table),
+        "choice": ("choice", tables.choice_table),
     }
     found = {"speed": tables.summary(measured), "targets": tables.targets_table(measured)}
     for name, (part, table) in parts.items():

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurosparse.benchmarks import growth, large_layer, layer_step, profile, simulation, training_step
+from neurosparse.benchmarks import choice, growth, large_layer, layer_step, profile, simulation, training_step
 from neurosparse.benchmarks.lineup import Lineup
 from neurosparse.errors import ArtifactError, UnknownNameError, ValidationError
 
 __all__ = ["PARTS", "load", "run", "usable_cores"]
 
-PARTS = ("layer_step", "training_step", "simulation", "large_layer", "growth", "profile")
+PARTS = ("layer_step", "training_step", "simulation", "large_layer", "growth", "profile", "choice")
 _FORMAT = 1
 
 
@@ -79,6 +79,9 @@ def run(
     if "profile" in parts:
         small = {"n": 256, "sizes": (784, 128, 10)} if quick else {}
         result["profile"] = profile.run(**small, n_threads=threads, tell=tell)
+    if "choice" in parts:
+        small = {"n": 256, "n_steps": 10, "batch": 16, "n_rounds": 1} if quick else {}
+        result["choice"] = choice.run(lineup, **small, n_threads=threads, tell=tell)
     return result
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neurosparse.benchmarks import layer_step, simulation, training_step
+from neurosparse.benchmarks import choice, layer_step, simulation, training_step
 from neurosparse.benchmarks.profile import REST, slope
 from neurosparse.benchmarks.rounds import best, medians, ratio
 from neurosparse.benchmarks.targets import targets
 
 __all__ = [
+    "choice_table",
     "growth_table",
     "layer_table",
     "markdown",
@@ -36,6 +37,7 @@ def markdown(results: Mapping[str, Any]) -> str:
             ("Where a layer step's time goes", profile_table),
             ("Where a training step's time goes", profile_training_table),
         ],
+        "choice": [("The engine's choice", choice_table)],
     }
     sections = [
         f"### {title}\n\n{table(results[part])}"
@@ -193,6 +195,16 @@ def profile_training_table(part: Mapping[str, Any]) -> str:
     rows = [[name, f"{1e3 * s:.2f}", _percent(s / step["seconds"])] for name, s in seconds.items()]
     sizes = "-".join(str(n) for n in step["sizes"])
     return _table([f"{sizes}, {_percent(step['density'])}", "ms", "share"], rows)
+
+
+def choice_table(part: Mapping[str, Any]) -> str:
+    """Return milliseconds of a layer step by each method and by the engine's choice, and that over the best."""
+    rows = []
+    for row in part["rows"]:
+        found = medians(row["times"])
+        times = [f"{1e3 * found[name]:.1f}" for name in (*choice.METHODS, choice.AUTO)]
+        rows.append([_percent(row["density"]), _percent(row["rate"]), *times, f"{choice.loss(row):.2f}"])
+    return _table(["density", "rate", *(f"{name}, ms" for name in (*choice.METHODS, choice.AUTO)), "auto / best"], rows)
 
 
 def targets_table(results: Mapping[str, Any]) -> str:

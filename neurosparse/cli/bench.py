@@ -16,7 +16,8 @@ def bench(
         list[str] | None,
         typer.Option(
             "--part",
-            help="layer_step, training_step, simulation, large_layer, growth or profile; repeat it. Default: all.",
+            help="layer_step, training_step, simulation, large_layer, growth, profile or choice; repeat it for "
+            "several. Default: all.",
         ),
     ] = None,
     density: Annotated[
@@ -37,7 +38,7 @@ def bench(
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Run the installed peers and neurosparse side by side: time, memory, growth. About eight minutes.
+    """Run the installed peers and neurosparse side by side: time, memory, growth. About ten minutes.
 
     Every contestant runs in a process of its own, in turn; only ratios of times of the same round are claimed.
     """

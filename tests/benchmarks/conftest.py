@@ -70,6 +70,16 @@ def results() -> dict[str, Any]:
             "synapses": {"sizes": [10, 100, 1000], "seconds": [0.01, 0.1, 1.0], "slope_ratio": 1.0},
             "lanes": {"sizes": [10, 100, 1000], "seconds": [0.01, 0.1, 1.9], "slope_ratio": 2.0},
         },
+        "choice": {
+            "rows": [
+                {
+                    "density": 0.2,
+                    "rate": rate,
+                    "times": {"auto": [auto] * 2, "words": [0.03] * 2, "events": [0.02] * 2, "dense": [0.08] * 2},
+                }
+                for rate, auto in ((0.01, 0.021), (0.05, 0.03))
+            ],
+        },
         "profile": {
             "settings": {"n_threads": 2},
             "clock_ghz": 4.0,

@@ -125,6 +125,18 @@ def test_the_profile_knows_the_kernels_of_a_step() -> None:
     assert 0.5 < found["clock_ghz"] < 10
 
 
+def test_the_three_methods_and_the_engines_choice_compute_the_same() -> None:
+    from neurosparse.benchmarks import choice
+
+    sizes = {"n": 40, "n_steps": 6, "batch": 4, "n_rounds": 1, "n_threads": 1}
+    (row,) = choice.run(ONLY_US, densities=(0.3,), rates=(0.2,), **sizes)["rows"]
+    assert set(row["times"]) == {"auto", "words", "events", "dense"}
+    auto = row["facts"]["auto"]
+    for method in choice.METHODS:
+        assert row["facts"][method]["values_gradient"] == pytest.approx(auto["values_gradient"], rel=1e-4)
+        assert row["facts"][method]["input_gradient"] == pytest.approx(auto["input_gradient"], rel=1e-4)
+
+
 def test_growth_measures_every_size(monkeypatch: pytest.MonkeyPatch) -> None:
     from neurosparse.benchmarks import growth
 

@@ -59,6 +59,14 @@ def test_the_profile_of_a_training_step_adds_up(results: Results) -> None:
     assert sum(float(ms) for _, ms, _ in cells) == 20.0
 
 
+def test_the_engines_choice_is_compared_with_the_best_method(results: Results) -> None:
+    lines = tables.choice_table(results["choice"]).splitlines()
+    assert lines[0] == "| density | rate | words, ms | events, ms | dense, ms | auto, ms | auto / best |"
+    assert lines[2] == "| 20 % | 1 % | 30.0 | 20.0 | 80.0 | 21.0 | 1.05 |"
+    (target,) = [t for t in targets(results) if "choice" in t.what]
+    assert (target.measured, target.holds) == ("1.50", False)
+
+
 def test_every_target_is_judged_from_the_times(results: Results) -> None:
     found = {target.what: target for target in targets(results)}
     layer = found["layer step, 5 %, against snnTorch"]

@@ -13,6 +13,7 @@ import pytest
 from neurosparse.errors import ArtifactError
 from neurosparse.kernels.choice import Costs
 from neurosparse.kernels.layers import Adjoint, backward
+from neurosparse.kernels.products import input_gradient
 from neurosparse.nn import engine_costs
 
 LARGE = 1e12
@@ -45,6 +46,19 @@ def test_the_gradients_it_times_are_really_computed(monkeypatch: pytest.MonkeyPa
         "a neuron without a gradient is left out"
     )
     assert sum(adjoint.values is not None and bool(adjoint.values.any()) for adjoint in found) == 2 * 3
+
+
+def test_the_arrays_it_times_start_on_cache_lines_as_the_engines_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[int] = []
+
+    def seen(*arguments: Any, **options: Any) -> Any:
+        timed.append(arguments[4].__array_interface__["data"][0] % 64)
+        return input_gradient(*arguments, **options)
+
+    monkeypatch.setattr(engine_costs, "input_gradient", seen)
+    engine_costs.calibrate(n=64, fan_in=8, n_steps=4, batch=32, rounds=1)
+    assert timed
+    assert not any(timed)
 
 
 def test_a_spoilt_measurement_is_neither_used_nor_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

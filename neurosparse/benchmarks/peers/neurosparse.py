@@ -16,8 +16,10 @@ from torch.nn import functional
 
 from neurosparse.backends import copies, simulate
 from neurosparse.core.network import Network
+from neurosparse.kernels.choice import Costs
 from neurosparse.kernels.jit import watched
 from neurosparse.nn import engine
+from neurosparse.nn.engine_costs import set_costs
 from neurosparse.nn.engine_source import PackedSpikes, packed_source
 from neurosparse.nn.network import Layer, Output, SparseSNN
 from neurosparse.nn.sparse import SparseLinear
@@ -54,7 +56,10 @@ class LayerStep:
 class InnerLayerStep:
     """One fused layer between two others: spikes are bits on both sides, gradients rows of lanes."""
 
+    costs: Costs | None = None  # those measured on this machine
+
     def __init__(self, work: Work) -> None:
+        set_costs(self.costs)
         self.layer = _layer(work)
         source = packed_source(torch.from_numpy(work.arrays["x"]), torch.float32)
         self.anchor = source.anchor.detach().requires_grad_()
@@ -78,6 +83,27 @@ class InnerLayerStep:
             "values_gradient": float(self.g_values.norm()),
             "input_gradient": float(self.g_x.norm()),
         }
+
+
+_NEVER = 1e3  # nanoseconds for what then does not happen
+
+
+class WordsStep(InnerLayerStep):
+    """The same by masked additions, whatever the engine would choose."""
+
+    costs = Costs(event_add=_NEVER, event_dot=_NEVER, dense=_NEVER)
+
+
+class EventsStep(InnerLayerStep):
+    """The same by lists of spikes."""
+
+    costs = Costs(word_add=_NEVER, word_dot=_NEVER, dense=_NEVER)
+
+
+class DenseStep(InnerLayerStep):
+    """The same by dense products."""
+
+    costs = Costs(word_add=_NEVER, word_dot=_NEVER, event_add=_NEVER, event_dot=_NEVER)
 
 
 class TrainingStep:
