@@ -15,7 +15,7 @@ from neurosparse.benchmarks.process import ContestantProcess
 from neurosparse.benchmarks.rounds import Burst, Times, take_turns
 from neurosparse.errors import SidecarError
 
-__all__ = ["Contest", "Contestant", "Measured"]
+__all__ = ["Contest", "Contestant", "Measured", "in_pass"]
 
 _log = logging.getLogger(__name__)
 _PATH = re.compile(r"(?<![\w.])/[\w./-]+")  # results are published: they should not name places of a machine
@@ -38,9 +38,19 @@ class Measured:
     facts: dict[str, dict[str, float]]
     failed: dict[str, str] = field(default_factory=dict)
 
+    def joined(self, later: Measured) -> Measured:
+        """Return this and what was measured later as one, without those who failed in either."""
+        both = {name: seconds + later.times[name] for name, seconds in self.times.items() if name in later.times}
+        return Measured(both, {name: later.facts[name] for name in both}, {**self.failed, **later.failed})
+
     def to_dict(self) -> dict[str, object]:
         """Return everything as plain data, the times as they were taken: ratios and medians are for the reader."""
         return {"times": self.times, "facts": self.facts, "failed": self.failed}
+
+
+def in_pass(i: int, n_passes: int) -> str:
+    """Return what to say after the name of something that is measured `n_passes` times, for the time `i`."""
+    return f", pass {i + 1} of {n_passes}" if n_passes > 1 else ""
 
 
 class Contest:

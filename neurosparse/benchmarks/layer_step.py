@@ -10,13 +10,14 @@ spikes are bits.
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from neurosparse.benchmarks import workload
-from neurosparse.benchmarks.contest import Contest, Contestant
+from neurosparse.benchmarks.contest import Contest, Contestant, Measured, in_pass
 from neurosparse.benchmarks.lineup import Lineup
 
 __all__ = ["CONTESTANTS", "DENSITIES", "INSIDE", "OURS", "SNNTORCH", "run"]
@@ -43,27 +44,28 @@ def run(
     rate: float = 0.05,
     n_steps: int = 52,
     batch: int = 64,
-    n_rounds: int = 7,
-    budget_s: float = 25.0,
+    n_passes: int = 3,
+    n_rounds: int = 3,
     n_threads: int,
     seed: int = 0,
     tell: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Measure the layer step at each density; return settings, versions and one row per density.
 
-    A row holds the density, ``n_synapses`` and what `Measured.to_dict` returns. `budget_s` limits the seconds spent on
-    one density, above three rounds.
+    A row holds the density, ``n_synapses`` and what `Measured.to_dict` returns. All densities are visited `n_passes`
+    times, for `n_rounds` rounds each: what else a shared machine does changes from minute to minute, and should not be
+    the lot of one density.
     """
-    rows = []
+    found: dict[float, Measured] = {}
+    synapses = {density: max(n, round(density * n * n)) for density in densities}
     with tempfile.TemporaryDirectory() as temporary, Contest(CONTESTANTS, lineup, n_threads=n_threads) as contest:
-        for density in densities:
-            tell(f"layer step {n} -> {n}, density {density:g}")
-            n_synapses = max(n, round(density * n * n))
-            settings = workload.layer_step(
-                Path(temporary), n=n, n_synapses=n_synapses, rate=rate, n_steps=n_steps, batch=batch, seed=seed
-            )
-            measured = contest.measure(Path(temporary), n_rounds=n_rounds, budget_s=budget_s)
-            rows.append({"density": density, "n_synapses": n_synapses, **measured.to_dict()})
+        for i, density in itertools.product(range(n_passes), densities):
+            tell(f"layer step {n} -> {n}, density {density:g}" + in_pass(i, n_passes))
+            shape = {"n": n, "n_synapses": synapses[density], "n_steps": n_steps, "batch": batch}
+            settings = workload.layer_step(Path(temporary), **shape, rate=rate, seed=seed)
+            measured = contest.measure(Path(temporary), n_rounds=n_rounds)
+            found[density] = found[density].joined(measured) if density in found else measured
         versions = contest.versions()
+    rows = [{"density": d, "n_synapses": synapses[d], **measured.to_dict()} for d, measured in found.items()]
     shared = {name: settings[name] for name in ("n", "rate", "n_steps", "batch", "seed")}
     return {"settings": shared, "versions": versions, "rows": rows}

@@ -61,11 +61,11 @@ def run(
         "missing": sorted(lineup.missing),
     }
     if "layer_step" in parts:
-        small = {"n": 256, "n_steps": 10, "batch": 16, "n_rounds": 3, "densities": (0.1, 0.01)} if quick else {}
+        small = {"n": 256, "n_steps": 10, "batch": 16, "n_passes": 1, "densities": (0.1, 0.01)} if quick else {}
         result["layer_step"] = layer_step.run(lineup, **{**small, **chosen}, n_threads=threads, tell=tell)
     if "training_step" in parts:
         small = (
-            {"sizes": (784, 128, 10), "n_steps": 10, "batch": 16, "n_rounds": 3, "densities": (0.1,)} if quick else {}
+            {"sizes": (784, 128, 10), "n_steps": 10, "batch": 16, "n_passes": 1, "densities": (0.1,)} if quick else {}
         )
         result["training_step"] = training_step.run(lineup, **{**small, **chosen}, n_threads=threads, tell=tell)
     if "simulation" in parts:

@@ -6,13 +6,14 @@ process, so the peak of its resident memory is its own.
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from neurosparse.benchmarks import workload
-from neurosparse.benchmarks.contest import Contest, Contestant
+from neurosparse.benchmarks.contest import Contest, Contestant, Measured, in_pass
 from neurosparse.benchmarks.lineup import Lineup
 
 __all__ = ["CONTESTANTS", "DENSITIES", "OURS", "SNNTORCH", "run"]
@@ -34,8 +35,8 @@ def run(
     rate: float = 0.05,
     n_steps: int = 25,
     batch: int = 128,
-    n_rounds: int = 7,
-    budget_s: float = 20.0,
+    n_passes: int = 3,
+    n_rounds: int = 3,
     n_threads: int,
     seed: int = 0,
     tell: Callable[[str], None] = lambda text: None,
@@ -46,15 +47,18 @@ def run(
     rewiring keeps), ``optimizer_bytes``, ``peak_rss`` of its process and ``rss_before`` (after imports and a tiny
     step); its ``synaptic_operations`` (spikes times fan-out, one forward pass) and, ours, ``rewiring_share``.
     """
-    rows = []
-    for density in densities:
-        tell(f"training step {'-'.join(map(str, sizes))}, density {density:g}")
+    found: dict[float, Measured] = {}
+    synapses: dict[float, int] = {}
+    for i, density in itertools.product(range(n_passes), densities):
+        tell(f"training step {'-'.join(map(str, sizes))}, density {density:g}" + in_pass(i, n_passes))
         with tempfile.TemporaryDirectory() as temporary, Contest(CONTESTANTS, lineup, n_threads=n_threads) as contest:
             shape: dict[str, Any] = {"sizes": list(sizes), "density": density, "rate": rate, "seed": seed}
             rehearsal, stage = Path(temporary) / "rehearsal", Path(temporary) / "stage"
             workload.training_step(rehearsal, **shape, n_steps=2, batch=2)
             settings = workload.training_step(stage, **shape, n_steps=n_steps, batch=batch)
-            measured = contest.measure(stage, n_rounds=n_rounds, budget_s=budget_s, rehearsal=rehearsal)
-        rows.append({"density": density, "n_synapses": sum(settings["n_synapses"]), **measured.to_dict()})
+            synapses[density] = sum(settings["n_synapses"])
+            measured = contest.measure(stage, n_rounds=n_rounds, rehearsal=rehearsal)
+            found[density] = found[density].joined(measured) if density in found else measured
+    rows = [{"density": d, "n_synapses": synapses[d], **measured.to_dict()} for d, measured in found.items()]
     shared = {name: settings[name] for name in ("sizes", "rate", "n_steps", "batch", "seed")}
     return {"settings": shared, "rows": rows}

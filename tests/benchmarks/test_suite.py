@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from neurosparse.benchmarks import layer_step, suite, training_step
-from neurosparse.benchmarks.contest import Contest, Contestant
+from neurosparse.benchmarks.contest import Contest, Contestant, Measured
 from neurosparse.benchmarks.lineup import Lineup
 from neurosparse.benchmarks.workload import layer_step as write_layer_step
 from neurosparse.errors import ArtifactError, SidecarError, UnknownNameError, ValidationError
@@ -22,9 +22,11 @@ ONLY_US = Lineup({"neurosparse": HERE, "snntorch": HERE}, {"norse": "install it"
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
     told: list[str] = []
-    sizes = {"n_steps": 6, "batch": 4, "n_rounds": 2, "n_threads": 1, "tell": told.append}
-    layer = layer_step.run(ONLY_US, densities=(0.3,), n=40, **sizes)
-    training = training_step.run(ONLY_US, densities=(0.3,), sizes=(30, 40, 5), rate=0.3, **sizes)
+    sizes = {"n_steps": 6, "batch": 4, "n_threads": 1, "tell": told.append}
+    layer = layer_step.run(ONLY_US, densities=(0.3,), n=40, n_passes=2, n_rounds=1, **sizes)
+    training = training_step.run(
+        ONLY_US, densities=(0.3,), sizes=(30, 40, 5), rate=0.3, n_passes=1, n_rounds=2, **sizes
+    )
     return {"layer_step": layer, "training_step": training, "told": told}
 
 
@@ -55,7 +57,11 @@ def test_a_training_step_begins_with_the_loss_of_snntorch(measured: dict[str, An
 
 
 def test_every_density_is_announced_and_versions_are_kept(measured: dict[str, Any]) -> None:
-    assert measured["told"] == ["layer step 40 -> 40, density 0.3", "training step 30-40-5, density 0.3"]
+    assert measured["told"] == [
+        "layer step 40 -> 40, density 0.3, pass 1 of 2",
+        "layer step 40 -> 40, density 0.3, pass 2 of 2",
+        "training step 30-40-5, density 0.3",
+    ]
     assert measured["layer_step"]["versions"]["snntorch"].startswith("snntorch 1.")
     json.dumps(measured)  # everything can be kept in a file
 
@@ -71,6 +77,12 @@ def test_a_peer_that_fails_is_out_and_says_why_but_we_may_not_fail(tmp_path: Pat
         (tmp_path / "indices.npy").unlink()
         with pytest.raises(SidecarError, match=r"neurosparse\.LayerStep: KeyError"):
             contest.measure(tmp_path, n_rounds=1)
+
+
+def test_who_fails_in_one_pass_is_out_of_all() -> None:
+    first = Measured({"a": [1.0], "b": [2.0]}, {"a": {"x": 1.0}, "b": {}})
+    second = Measured({"a": [3.0]}, {"a": {"x": 4.0}}, {"b": "it broke"})
+    assert first.joined(second) == Measured({"a": [1.0, 3.0]}, {"a": {"x": 4.0}}, {"b": "it broke"})
 
 
 def test_wrong_wishes_are_errors_before_anything_starts() -> None:
