@@ -54,6 +54,7 @@ PAGES = {
         "growth",
         "profile",
         "profile-training",
+        "choice",
         "targets",
     ),
 }

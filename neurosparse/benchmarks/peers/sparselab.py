@@ -18,6 +18,8 @@ class LayerStep:
 
     def __init__(self, work: Work) -> None:
         n = work.settings["n"]
+        # It keeps transposes by the address of the matrix, and would take that of a former one for this.
+        sparselab.ops._clear_transpose_cache()
         self.layer = sparselab.SparseLinear(n, n, bias=False)
         # It draws its own connectivity and has no constructor for a given one.
         self.layer._csr = sparselab.layout.from_dense(torch.from_numpy(work.dense()))
