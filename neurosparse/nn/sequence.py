@@ -133,16 +133,16 @@ class _Part:
         if self.engine == "snntorch":
             return None
         layer = self.layers[i]
-        reason = engine.eligible(layer.connection, layer.neuron, layer.recurrent)
-        if isinstance(reason, Neurons):
-            return reason
+        found = engine.eligible(layer.connection, layer.neuron, layer.recurrent)
+        if isinstance(found, Neurons):
+            return found
         if self.engine == "fused":
             raise UnsupportedError(
-                f"SparseSNN.engine: layer {i} cannot run fused: {reason}; engine='auto' runs it step by step"
+                f"SparseSNN.engine: layer {i} cannot run fused: {found}; engine='auto' runs it step by step"
             )
-        if reason not in _reported:
-            _reported.add(reason)
-            logger.info("layer %d runs step by step in snnTorch: %s", i, reason)
+        if found not in _reported:
+            _reported.add(found)
+            logger.info("layer %d runs step by step in snnTorch: %s", i, found)
         return None
 
     def recomputed(self, x: Tensor, states: States) -> tuple[list[tuple[Tensor, Tensor]], States]:
