@@ -69,7 +69,7 @@ EXTRA = {
     "neurosparse.backends.native": {"kernels"},
     "neurosparse.backends.native_integers": {"kernels"},
     "neurosparse.benchmarks.simulation": {"backends"},
-    "neurosparse.benchmarks.peers.neurosparse": {"backends", "nn", "rewiring"},
+    "neurosparse.benchmarks.peers.neurosparse": {"backends", "nn", "rewiring", "kernels"},
     "neurosparse.benchmarks.peers.brian2": {"backends"},
     "neurosparse.benchmarks.peers.lava": {"backends"},
 }

@@ -11,12 +11,12 @@ import numpy as np
 import scipy.sparse as sp
 import snntorch as snn
 import torch
-from numba import njit
 from torch.nn import functional
 
 from neurosparse.backends import copies, simulate
 from neurosparse.core.network import Network
 from neurosparse.kernels.choice import Costs
+from neurosparse.kernels.clock import clock_ghz
 from neurosparse.kernels.jit import watched
 from neurosparse.nn import engine
 from neurosparse.nn.engine_costs import set_costs
@@ -181,7 +181,7 @@ class Profile:
         steps = self.steps[len(self.steps) // 2 :]
         names = {name for step in steps for name in step}
         kernels = {f"kernel {name}": statistics.median(step.get(name, 0.0) for step in steps) for name in names}
-        return {**self.whole.facts(), **kernels, "clock_ghz": _clock_ghz()}
+        return {**self.whole.facts(), **kernels, "clock_ghz": clock_ghz()}
 
 
 class Simulation:
@@ -232,23 +232,6 @@ class LargeLayer:
             "weights_bytes": self.layer.values.nbytes,
             "optimizer_bytes": sum(entry.nbytes for entry in state),
         }
-
-
-def _clock_ghz() -> float:
-    """Return the clock of a core that computes, from operations that wait for each other."""
-    n = 20_000_000
-    _chain(n)
-    begin = time.perf_counter()
-    _chain(n)
-    return 4e-9 * n / (time.perf_counter() - begin)
-
-
-@njit
-def _chain(n: int) -> int:
-    x = np.uint64(1)
-    for i in range(n):  # an exclusive or, one cycle, and a multiplication, three on x86 processors of the last decade
-        x = (x ^ np.uint64(i)) * np.uint64(0x9E3779B97F4A7C15)
-    return x  # type: ignore[return-value]
 
 
 def _layer(work: Work) -> Any:
