@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ from neurosparse.benchmarks.process import ContestantProcess
 from neurosparse.benchmarks.rounds import Burst, Times, take_turns
 from neurosparse.errors import SidecarError
 
-__all__ = ["Contest", "Contestant", "Measured", "in_pass"]
+__all__ = ["Contest", "Contestant", "Measured", "in_passes"]
 
 _log = logging.getLogger(__name__)
 _PATH = re.compile(r"(?<![\w.])/[\w./-]+")  # results are published: they should not name places of a machine
@@ -48,9 +49,19 @@ class Measured:
         return {"times": self.times, "facts": self.facts, "failed": self.failed}
 
 
-def in_pass(i: int, n_passes: int) -> str:
-    """Return what to say after the name of something that is measured `n_passes` times, for the time `i`."""
-    return f", pass {i + 1} of {n_passes}" if n_passes > 1 else ""
+def in_passes(
+    densities: Sequence[float], n_passes: int, measure: Callable[[float, str], Measured]
+) -> dict[float, Measured]:
+    """Return what `measure` says of each density, all of them visited `n_passes` times.
+
+    What else a shared machine does changes from minute to minute, and should not be the lot of one density. `measure`
+    gets the density and what to say of the pass after its name.
+    """
+    found: dict[float, Measured] = {}
+    for i, density in itertools.product(range(n_passes), densities):
+        measured = measure(density, f", pass {i + 1} of {n_passes}" if n_passes > 1 else "")
+        found[density] = found[density].joined(measured) if density in found else measured
+    return found
 
 
 class Contest:

@@ -10,14 +10,13 @@ spikes are bits.
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from neurosparse.benchmarks import workload
-from neurosparse.benchmarks.contest import Contest, Contestant, Measured, in_pass
+from neurosparse.benchmarks.contest import Contest, Contestant, Measured, in_passes
 from neurosparse.benchmarks.lineup import Lineup
 
 __all__ = ["CONTESTANTS", "DENSITIES", "INSIDE", "OURS", "SNNTORCH", "run"]
@@ -52,20 +51,19 @@ def run(
 ) -> dict[str, Any]:
     """Measure the layer step at each density; return settings, versions and one row per density.
 
-    A row holds the density, ``n_synapses`` and what `Measured.to_dict` returns. All densities are visited `n_passes`
-    times, for `n_rounds` rounds each: what else a shared machine does changes from minute to minute, and should not be
-    the lot of one density.
+    A row holds the density, ``n_synapses`` and what `Measured.to_dict` returns, from `n_passes` visits of `n_rounds`
+    rounds each.
     """
-    found: dict[float, Measured] = {}
+    shared: dict[str, Any] = {"n": n, "rate": rate, "n_steps": n_steps, "batch": batch, "seed": seed}
     synapses = {density: max(n, round(density * n * n)) for density in densities}
     with tempfile.TemporaryDirectory() as temporary, Contest(CONTESTANTS, lineup, n_threads=n_threads) as contest:
-        for i, density in itertools.product(range(n_passes), densities):
-            tell(f"layer step {n} -> {n}, density {density:g}" + in_pass(i, n_passes))
-            shape = {"n": n, "n_synapses": synapses[density], "n_steps": n_steps, "batch": batch}
-            settings = workload.layer_step(Path(temporary), **shape, rate=rate, seed=seed)
-            measured = contest.measure(Path(temporary), n_rounds=n_rounds)
-            found[density] = found[density].joined(measured) if density in found else measured
+
+        def measure(density: float, in_pass: str) -> Measured:
+            tell(f"layer step {n} -> {n}, density {density:g}{in_pass}")
+            workload.layer_step(Path(temporary), **shared, n_synapses=synapses[density])
+            return contest.measure(Path(temporary), n_rounds=n_rounds)
+
+        found = in_passes(densities, n_passes, measure)
         versions = contest.versions()
     rows = [{"density": d, "n_synapses": synapses[d], **measured.to_dict()} for d, measured in found.items()]
-    shared = {name: settings[name] for name in ("n", "rate", "n_steps", "batch", "seed")}
     return {"settings": shared, "versions": versions, "rows": rows}

@@ -52,7 +52,7 @@ def _layer_step(part: Mapping[str, Any]) -> Iterator[Target]:
     for us, name in ways.items():
         for row in part["rows"]:
             if row["density"] in AGAINST_BEST:
-                peer = best(row["times"], [name for name in row["times"] if name not in ways])
+                peer = best(row["times"], [one for one in row["times"] if one not in ways])
                 what = f"{name}, {100 * row['density']:g} %, against the best peer ({peer})"
                 yield _at_least(what, AGAINST_BEST[row["density"]], ratio(row["times"], peer, us))
 

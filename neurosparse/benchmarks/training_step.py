@@ -6,14 +6,13 @@ process, so the peak of its resident memory is its own.
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from neurosparse.benchmarks import workload
-from neurosparse.benchmarks.contest import Contest, Contestant, Measured, in_pass
+from neurosparse.benchmarks.contest import Contest, Contestant, Measured, in_passes
 from neurosparse.benchmarks.lineup import Lineup
 
 __all__ = ["CONTESTANTS", "DENSITIES", "OURS", "SNNTORCH", "run"]
@@ -47,18 +46,18 @@ def run(
     rewiring keeps), ``optimizer_bytes``, ``peak_rss`` of its process and ``rss_before`` (after imports and a tiny
     step); its ``synaptic_operations`` (spikes times fan-out, one forward pass) and, ours, ``rewiring_share``.
     """
-    found: dict[float, Measured] = {}
-    synapses: dict[float, int] = {}
-    for i, density in itertools.product(range(n_passes), densities):
-        tell(f"training step {'-'.join(map(str, sizes))}, density {density:g}" + in_pass(i, n_passes))
+    settings: dict[float, dict[str, Any]] = {}
+
+    def measure(density: float, in_pass: str) -> Measured:
+        tell(f"training step {'-'.join(map(str, sizes))}, density {density:g}{in_pass}")
         with tempfile.TemporaryDirectory() as temporary, Contest(CONTESTANTS, lineup, n_threads=n_threads) as contest:
             shape: dict[str, Any] = {"sizes": list(sizes), "density": density, "rate": rate, "seed": seed}
             rehearsal, stage = Path(temporary) / "rehearsal", Path(temporary) / "stage"
             workload.training_step(rehearsal, **shape, n_steps=2, batch=2)
-            settings = workload.training_step(stage, **shape, n_steps=n_steps, batch=batch)
-            synapses[density] = sum(settings["n_synapses"])
-            measured = contest.measure(stage, n_rounds=n_rounds, rehearsal=rehearsal)
-            found[density] = found[density].joined(measured) if density in found else measured
-    rows = [{"density": d, "n_synapses": synapses[d], **measured.to_dict()} for d, measured in found.items()]
-    shared = {name: settings[name] for name in ("sizes", "rate", "n_steps", "batch", "seed")}
+            settings[density] = workload.training_step(stage, **shape, n_steps=n_steps, batch=batch)
+            return contest.measure(stage, n_rounds=n_rounds, rehearsal=rehearsal)
+
+    found = in_passes(densities, n_passes, measure)
+    rows = [{"density": d, "n_synapses": sum(settings[d]["n_synapses"]), **m.to_dict()} for d, m in found.items()]
+    shared = {"sizes": list(sizes), "rate": rate, "n_steps": n_steps, "batch": batch, "seed": seed}
     return {"settings": shared, "rows": rows}

@@ -40,6 +40,7 @@ __all__ = ["Adjoint", "Cells", "Keep", "Outgoing", "Sparse", "backward", "forwar
 # Voltages above this are written past the caches: with what else streams by in a step, they would not be there when the
 # backward pass reads them (measured: 24 against 8 to 13 GB/s where the caches are full of other things).
 _FAR_BYTES = 1 << 26
+_TILED = ("tiles", "active tiles")
 _GATHERED_LANES = 1 << 14  # of 16 neurons, a MiB of floats: longer rows are gathered in a pass of their own
 
 
@@ -214,7 +215,7 @@ def backward(
     return Adjoint(
         values=values if linear.indptr.size else None,
         **{name: per_neuron[name] if want else None for name, want in wanted.items()},
-        current=None if current is None else tiles if "tiles" in current else rows,
+        current=None if current is None else tiles if current in _TILED else rows,
         active=active,
     )
 
@@ -237,7 +238,7 @@ def _arrays_of(outgoing: Outgoing | None, dtype: np.dtype) -> tuple[NDArray, ...
 def _room_for_current(current: str | None, n: int, lanes: Lanes, dtype: np.dtype) -> tuple[NDArray, NDArray]:
     """Return the arrays for the gradients of the currents, in tiles and in rows; unwanted ones have no elements."""
     tiles, rows = np.zeros((0, 0, 0), dtype), np.zeros((0, 0), dtype)
-    if current in ("tiles", "active tiles"):
+    if current in _TILED:
         tiles = borrow((-(-lanes.n_lanes // TILE), n, TILE), dtype)
     elif current == "sum" or (current == "rows" and lanes.n_steps == 1):
         rows = np.zeros((n, lanes.padded), dtype)  # rows as long as a step are added to: they start from zero

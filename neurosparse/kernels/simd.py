@@ -20,7 +20,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 
-from neurosparse.kernels.vectors import LANES, LLVM_MASK, intrinsic, llvm_vector, reduce_sum, reduce_sums
+from neurosparse.kernels.vectors import LANES, LLVM_MASK, intrinsic, llvm_vector, reduce_sum, reduce_sums, repeated
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _DOTS = 4  # synapses whose sums are made side by side
@@ -66,9 +66,7 @@ class Emitter:
         return self.builder.bitcast(word, LLVM_MASK)
 
     def splat(self, scalar: ir.Value) -> ir.Value:
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, scalar, ir.Constant(_I32, 0))
-        return self.builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
+        return repeated(self.builder, scalar)
 
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         product = self.builder.fmul(a, b, flags=("contract",))

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from neurosparse.kernels.simd import Emitter
-from neurosparse.kernels.vectors import LANES, LLVM_MASK, intrinsic
+from neurosparse.kernels.vectors import LANES, LLVM_MASK, intrinsic, repeated
 
 GROUP = 8
 """Lists hold a multiple of this many lanes."""
@@ -105,7 +105,7 @@ def _compress(e: Emitter, events: ir.Value, place: ir.Value, word: ir.Value, bas
     lanes = ir.VectorType(_I16, LANES)
     name = f"llvm.x86.avx512.mask.compress.v{LANES}i16"
     compress = cgutils.get_or_insert_function(b.module, ir.FunctionType(lanes, [lanes, lanes, LLVM_MASK]), name)
-    each = b.add(_repeated(b, b.trunc(base, _I16), LANES), ir.Constant(lanes, list(range(LANES))))
+    each = b.add(repeated(b, b.trunc(base, _I16)), ir.Constant(lanes, list(range(LANES))))
     packed = b.call(compress, [each, ir.Constant(lanes, [0] * LANES), b.bitcast(word, LLVM_MASK)])
     b.store(packed, b.bitcast(b.gep(events, [place]), lanes.as_pointer())).align = 2
 
@@ -120,14 +120,8 @@ def _list_byte(
     lanes.align = 2
     if stored != short:
         lanes = b.zext(lanes, stored)
-    start = _repeated(b, b.trunc(base, stored.element), GROUP)
+    start = repeated(b, b.trunc(base, stored.element), GROUP)
     b.store(b.add(lanes, start), b.bitcast(b.gep(events, [place]), stored.as_pointer())).align = kind.bitwidth // 8
-
-
-def _repeated(b: ir.IRBuilder, scalar: ir.Value, count: int) -> ir.Value:
-    undefined = ir.Constant(ir.VectorType(scalar.type, count), ir.Undefined)
-    first = b.insert_element(undefined, scalar, ir.Constant(_I32, 0))
-    return b.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_I32, count), [0] * count))
 
 
 def _four(e: Emitter) -> ir.VectorType:

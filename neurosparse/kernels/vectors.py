@@ -158,9 +158,7 @@ def splat(typingctx, scalar):
     """Return a vector of sixteen times `scalar`."""
 
     def codegen(context, builder, sig, args):
-        undefined = ir.Constant(llvm_vector(scalar), ir.Undefined)
-        first = builder.insert_element(undefined, args[0], ir.Constant(_I32, 0))
-        return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
+        return repeated(builder, args[0])
 
     return VectorType(scalar)(scalar), codegen
 
@@ -226,6 +224,13 @@ def total(typingctx, vector):
         return reduce_sum(builder, [args[0]])
 
     return vector.dtype(vector), codegen
+
+
+def repeated(builder: Any, scalar: Any, count: int = LANES) -> Any:
+    """Emit a vector of `count` times `scalar`."""
+    undefined = ir.Constant(ir.VectorType(scalar.type, count), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_I32, count), [0] * count))
 
 
 def reduce_sum(builder: Any, vectors: list[Any]) -> Any:
